@@ -1,0 +1,1 @@
+"""What verifiers and operators see, over HTTP."""

@@ -1,0 +1,36 @@
+"""What a result may rest on: the edges' evidence before a cut, and nothing after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from calc.leaves import EdgeEvidence, Facts, within
+from hakari.ledger.result import Cut
+from hakari.wire.rows import Row
+
+
+class Evidence(NamedTuple):
+    """Rows and facts by point, the cuts that bound them, configurations in force and what could not be read."""
+
+    rows: Mapping[str, list[Row]]
+    facts: Mapping[str, list[Facts]]
+    cuts: list[Cut]
+    configurations: list[str]
+    problems: list[str]
+
+
+def evidence_of(edges: Sequence[EdgeEvidence], sizes: Mapping[str, Mapping[int, int]], cuts: list[Cut]) -> Evidence:
+    """The evidence of `edges` before the cut of `sizes` (edge id → epoch → leaves), which `cuts` sign for."""
+    rows: dict[str, list[Row]] = {}
+    facts: dict[str, list[Facts]] = {}
+    configurations: set[str] = set()
+    problems: list[str] = []
+    for edge in edges:
+        cut = sizes.get(edge.edge_id, {})
+        for point, found in edge.rows.items():
+            rows[point] = [row for row in found if within(cut, row.epoch, row.leaf)]
+            facts[point] = [fact for fact, place in edge.facts[point].items() if within(cut, *place)]
+        configurations |= {sha256 for sha256, place in edge.configurations.items() if within(cut, *place)}
+        problems += [str(one) for one in edge.problems if within(cut, one.epoch, one.leaf)]
+    return Evidence(rows, facts, cuts, sorted(configurations), problems)

@@ -1,0 +1,150 @@
+"""From the leaves of approved epochs to rows of readings per point, with what the configuration says of each.
+
+Guaranteed: the same leaves give the same evidence, whether they come from the evidence log or from a pack; what
+could not be read is named and never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from hakari.errors import DataProblem
+from hakari.names import point_id
+from hakari.registers.profile import Point
+from hakari.wire.configuration import Assembler, Meter, MeteringConfiguration
+from hakari.wire.leaf import ConfigurationPart, Leaf, decode
+from hakari.wire.rows import Place, Row, carried_leaf, derive
+
+MAX_PROBLEMS = 1000
+NEVER_MS = -1
+
+
+class Facts(NamedTuple):
+    """What one configuration in force says of a point."""
+
+    unit: str
+    kind: str
+    serial: str
+
+
+class Problem(NamedTuple):
+    """A leaf, or a part of it, that could not be read."""
+
+    edge_id: str
+    epoch: int
+    leaf: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"leaf {self.edge_id} {self.epoch}/{self.leaf}: {self.text}"
+
+
+class EdgeEvidence:
+    """Everything read so far from one edge's leaves, epoch by epoch and in order of number.
+
+    `points` limits the rows that are kept; `slots` has for each epoch the greatest slot that a leaf or one
+    before it sampled itself, NEVER_MS before the first.
+    """
+
+    def __init__(self, edge_id: str, points: Collection[str]) -> None:
+        self.edge_id = edge_id
+        self.rows: dict[str, list[Row]] = {point: [] for point in sorted(points)}
+        self.facts: dict[str, dict[Facts, tuple[int, int]]] = {point: {} for point in self.rows}
+        self.configurations: dict[str, tuple[int, int]] = {}
+        self.problems: list[Problem] = []
+        self.slots: dict[int, list[int]] = {}
+        self._assembler = Assembler()
+
+    def size(self, epoch: int) -> int:
+        """Leaves of `epoch` that were read."""
+        return len(self.slots.get(epoch, ()))
+
+    def add(self, epoch: int, body: bytes, not_after_ms: int | None = None) -> None:
+        """Reads the next leaf of `epoch`; what is wrong with it becomes a problem.
+
+        A slot after `not_after_ms` (five minutes after it was received) never decides where a period is cut.
+        """
+        slots = self.slots.setdefault(epoch, [])
+        place = Place(self.edge_id, epoch, len(slots))
+        slots.append(slots[-1] if slots else NEVER_MS)
+        try:
+            leaf = decode(body)
+            sampled = (sample.slot_ms for sample in leaf.samples)
+            slots[-1] = max([slots[-1], *(slot for slot in sampled if not_after_ms is None or slot <= not_after_ms)])
+            self._learn(place, leaf)
+            derived = derive(place, leaf, self._assembler.complete)
+        except DataProblem as error:
+            self._problem(place, str(error))
+            return
+        for refusal in derived.refusals:
+            self._problem(place, refusal)
+        for row in derived.rows:
+            if row.point in self.rows:
+                self.rows[row.point].append(row)
+
+    def _learn(self, place: Place, leaf: Leaf) -> None:
+        """Configuration of the leaf and of one that it carries; which configurations its samples rest on."""
+        self._add_part(place, leaf.configuration)
+        self._use(place, leaf)
+        try:
+            carried = carried_leaf(leaf)
+        except DataProblem:
+            return  # `derive` names it
+        if carried is not None:
+            self._add_part(place, carried.configuration)
+            self._use(place, carried)
+
+    def _add_part(self, place: Place, part: ConfigurationPart | None) -> None:
+        if part is None:
+            return
+        try:
+            self._assembler.add(part)
+        except DataProblem as error:
+            self._problem(place, str(error))
+
+    def _use(self, place: Place, leaf: Leaf) -> None:
+        configuration = self._assembler.complete.get(leaf.cfg) if leaf.samples else None
+        if configuration is None or leaf.cfg in self.configurations:
+            return
+        self.configurations[leaf.cfg] = (place.epoch, place.i)
+        for name, fact in facts_of(self.edge_id, configuration):
+            if name in self.facts:
+                self.facts[name].setdefault(fact, (place.epoch, place.i))
+
+    def _problem(self, place: Place, text: str) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(place.edge_id, place.epoch, place.i, text))
+
+
+def facts_of(edge_id: str, configuration: MeteringConfiguration) -> Iterable[tuple[str, Facts]]:
+    """Every point that `configuration` describes, by name."""
+    return (
+        (point_id(edge_id, meter.id, point.name), _facts(meter, point))
+        for meter in configuration.meters
+        for point in meter.profile.points
+    )
+
+
+def _facts(meter: Meter, point: Point) -> Facts:
+    return Facts(point.unit, point.kind, meter.serial)
+
+
+def within(sizes: Mapping[int, int], epoch: int, leaf: int) -> bool:
+    """Whether a leaf lies before the cut of its epoch; `sizes` by epoch."""
+    return leaf < sizes.get(epoch, 0)
+
+
+def cut_sizes(evidence: EdgeEvidence, until_ms: int) -> tuple[dict[int, int], bool]:
+    """The sizes by epoch at which an edge's evidence is cut, and whether it then reaches `until_ms`.
+
+    Epochs count in order up to the first leaf that sampled a slot at or after `until_ms`; later ones are late.
+    """
+    sizes: dict[int, int] = {}
+    for epoch in sorted(evidence.slots):
+        slots = evidence.slots[epoch]
+        reached = next((i for i, slot in enumerate(slots) if slot >= until_ms), None)
+        if reached is not None:
+            return {**sizes, epoch: reached + 1}, True
+        sizes[epoch] = len(slots)
+    return sizes, False

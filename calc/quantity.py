@@ -1,0 +1,133 @@
+"""A period's quantity of a cumulative register: end − start between boundary registers, never a sum of steps.
+
+Guaranteed: neighbouring periods share their boundary register, so that quantities add up over any cut; where
+a boundary is missing a credited quantity only gets smaller and a debited one is refused.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from calc.registers import HOUR_MS, Course, Incident, Metering, Sample
+from calc.rules import GAP_INTERVALS
+from calc.text import decimal_text, utc_text
+from hakari.registers.reading import EXACT
+
+MAX_INCIDENTS = 500
+
+
+class Measured(NamedTuple):
+    """What one point measured in a period; `quantity` in register units, None with a reason in `refusals`."""
+
+    quantity: Decimal | None
+    start: Sample | None
+    end: Sample | None
+    incidents: list[Incident]
+    good_slots: int
+    expected_slots: int
+    refusals: list[str]
+
+
+class _Boundary(NamedTuple):
+    index: int
+    incident: Incident | None
+    refusal: str
+
+
+def measure(course: Course, metering: Metering, start_ms: int, end_ms: int) -> Measured:
+    """The quantity between the boundary registers of `[start_ms, end_ms)`, from commissioning on."""
+    incidents: list[Incident] = []
+    if metering.commissioned_ms is not None and metering.commissioned_ms > start_ms:
+        text = "nothing is counted before the point was commissioned"
+        until = min(metering.commissioned_ms, end_ms)
+        incidents.append(Incident("commissioned", start_ms, until, Decimal(0), text))
+        start_ms = metering.commissioned_ms
+    if start_ms >= end_ms:
+        return Measured(Decimal(0), None, None, incidents, 0, 0, [])
+    slots = _slots(course, metering, start_ms, end_ms)
+    first, last = _start(course, metering, start_ms), _end(course, metering, end_ms)
+    refusals = [boundary.refusal for boundary in (first, last) if boundary.refusal]
+    if not refusals and first.index > last.index:
+        refusals = [f"no GOOD reading between {utc_text(start_ms)} and {utc_text(end_ms)}"]
+    if refusals:
+        return Measured(None, None, None, incidents, *slots, refusals)
+    incidents += [boundary.incident for boundary in (first, last) if boundary.incident is not None]
+    return _between(course, metering, (first.index, last.index), incidents, slots)
+
+
+def _between(
+    course: Course, metering: Metering, at: tuple[int, int], incidents: list[Incident], slots: tuple[int, int]
+) -> Measured:
+    start, end = course.samples[at[0]], course.samples[at[1]]
+    inside = [one for one in course.incidents if start.row.t_ms < one.end_ms <= end.row.t_ms]
+    resets = [f"{one.text} at {utc_text(one.end_ms)}" for one in inside if one.rule == "reset"]
+    found = _bounded(incidents + inside + _gaps(course, metering, *at))
+    if resets:
+        return Measured(None, start, end, found, *slots, resets)
+    quantity = EXACT.subtract(end.running, start.running)
+    return Measured(quantity, start, end, found, *slots, [])
+
+
+def _start(course: Course, metering: Metering, start_ms: int) -> _Boundary:
+    at = course.at(start_ms)
+    if _holds(course, at, start_ms, metering):
+        return _Boundary(at, None, "")
+    if metering.role == "debited":
+        return _Boundary(at, None, _missing("start", start_ms, metering))
+    following = at + 1
+    if following == len(course.samples):
+        return _Boundary(at, None, f"no GOOD reading after {utc_text(start_ms)}")
+    text = "no boundary register at the start; counted from the first GOOD reading inside"
+    return _Boundary(following, _moved(start_ms, course.times[following], text), "")
+
+
+def _end(course: Course, metering: Metering, end_ms: int) -> _Boundary:
+    at = course.at(end_ms)
+    if _holds(course, at, end_ms, metering):
+        return _Boundary(at, None, "")
+    if metering.role == "debited" or at < 0:
+        return _Boundary(at, None, _missing("end", end_ms, metering))
+    text = "no boundary register at the end; counted to the last GOOD reading inside"
+    return _Boundary(at, _moved(course.times[at], end_ms, text), "")
+
+
+def _moved(start_ms: int, end_ms: int, text: str) -> Incident:
+    return Incident("boundary-moved", start_ms, end_ms, Decimal(0), text)
+
+
+def _holds(course: Course, at: int, t_ms: int, metering: Metering) -> bool:
+    return at >= 0 and t_ms - course.times[at] <= metering.boundary_limit_ms
+
+
+def _missing(which: str, t_ms: int, metering: Metering) -> str:
+    hours = decimal_text(Decimal(metering.boundary_limit_ms) / HOUR_MS)
+    return f"no GOOD reading within {hours} h before the {which} {utc_text(t_ms)}, and the quantity is debited"
+
+
+def _gaps(course: Course, metering: Metering, first: int, last: int) -> list[Incident]:
+    """Steps over missing slots: the register ran on meanwhile."""
+    longest = int(GAP_INTERVALS * metering.interval_ms)
+    text = "readings are missing; the register ran on and its step is counted"
+    return [
+        Incident("telemetry-gap", one.row.t_ms, two.row.t_ms, EXACT.subtract(two.running, one.running), text)
+        for one, two in zip(course.samples[first:last], course.samples[first + 1 : last + 1], strict=True)
+        if two.row.t_ms - one.row.t_ms > longest
+    ]
+
+
+def _bounded(incidents: list[Incident]) -> list[Incident]:
+    """In order of time, and never more than the limit: the rest is one line."""
+    ordered = sorted(incidents, key=lambda one: (one.start_ms, one.end_ms, one.rule))
+    if len(ordered) <= MAX_INCIDENTS:
+        return ordered
+    rest = ordered[MAX_INCIDENTS:]
+    text = f"{len(rest)} more incidents, not listed one by one"
+    return [*ordered[:MAX_INCIDENTS], Incident("boundary", rest[0].start_ms, rest[-1].end_ms, Decimal(0), text)]
+
+
+def _slots(course: Course, metering: Metering, start_ms: int, end_ms: int) -> tuple[int, int]:
+    """Slots of the plan's interval with a GOOD reading on the course, and slots in all."""
+    begin, stop = course.at(start_ms - 1) + 1, course.at(end_ms - 1) + 1
+    seen = {(t_ms - start_ms) // metering.interval_ms for t_ms in course.times[begin:stop]}
+    return len(seen), -(-(end_ms - start_ms) // metering.interval_ms)

@@ -1,0 +1,126 @@
+"""The table of rules for registers, gaps and rounding, with the direction of each by the role of the quantity.
+
+A credited quantity raises the reductions when it rises, so that every doubt makes it smaller; a debited one
+lowers them, so that no doubt may make it smaller. `both` stands in reference and project emissions alike and
+is treated as credited: a methodology declares it only where the reductions rise with it.
+A change of this table changes numbers: raise RULES_VERSION and say so in the changelog.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+RULES_VERSION = "1"
+CAPACITY_MARGIN = Decimal("1.2")
+PHANTOM_LIMIT_MS = 24 * 3_600_000
+GAP_INTERVALS = Decimal("1.5")
+
+Effect = Literal["none", "less", "counted", "refused"]
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One rule: what happens, and what it does to a credited and to a debited quantity."""
+
+    key: str
+    title: str
+    credited: Effect
+    debited: Effect
+    text: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "boundary",
+        "Boundary register",
+        "none",
+        "none",
+        "The last GOOD reading at or before local midnight within the plan's limit; both periods share it.",
+    ),
+    Rule(
+        "boundary-moved",
+        "Measurement gap at a boundary",
+        "less",
+        "refused",
+        "Without a boundary register a credited quantity is counted between GOOD readings inside the period only;"
+        " a debited one is refused.",
+    ),
+    Rule(
+        "telemetry-gap",
+        "Telemetry gap",
+        "counted",
+        "counted",
+        "The register ran on, so its step is counted; a credited one at most capacity × time × margin.",
+    ),
+    Rule(
+        "capacity",
+        "Step beyond capacity",
+        "less",
+        "counted",
+        "What a step exceeds capacity × time × margin by is not credited; a debited step is counted whole.",
+    ),
+    Rule(
+        "wrap",
+        "Register wrapped",
+        "counted",
+        "counted",
+        "An unsigned register that fell is joined at its type's width, in raw units and at one scale, only where"
+        " the joined step is within capacity × time × margin.",
+    ),
+    Rule(
+        "phantom",
+        "Phantom reading",
+        "none",
+        "none",
+        "Readings that leave the register's course and return to it within 24 h add nothing and are no boundary.",
+    ),
+    Rule(
+        "reset",
+        "Unresolved reset",
+        "refused",
+        "refused",
+        "A register that fell and does not return gives no quantity until a signed event explains it.",
+    ),
+    Rule(
+        "scale",
+        "Change of scale",
+        "none",
+        "none",
+        "Values are compared, not raw words; a negative step below the coarser resolution is no reset.",
+    ),
+    Rule(
+        "commissioned",
+        "Before commissioning",
+        "none",
+        "none",
+        "Nothing is counted before the local midnight of the day on which the point was commissioned.",
+    ),
+    Rule(
+        "open",
+        "Period not over at the cut",
+        "less",
+        "counted",
+        "Every quantity ends at the last instant for which all points have a GOOD reading.",
+    ),
+    Rule(
+        "rounding",
+        "Rounding",
+        "less",
+        "less",
+        "Once for each calendar year, towards minus infinity, to whole tonnes; never a part of the way.",
+    ),
+)
+
+
+def table_sha256() -> str:
+    """The hash (hex) of the table and its constants, by which statements name it."""
+    constants = [RULES_VERSION, str(CAPACITY_MARGIN), str(PHANTOM_LIMIT_MS), str(GAP_INTERVALS)]
+    return hashlib.sha256(msgspec.json.encode([constants, RULES])).hexdigest()
+
+
+def rule(key: str) -> Rule:
+    """The rule of that key."""
+    return next(rule for rule in RULES if rule.key == key)

@@ -1,0 +1,1 @@
+"""Meter to broker, through any outage."""

@@ -1,0 +1,208 @@
+"""The edge as its own transparency log: builds, numbers, hashes and signs leaves (protocol E1, E5).
+
+Guaranteed: leaf numbers of an epoch are 0, 1, 2 … without a hole; every leaf is signed once; the
+configuration stands in the epoch before the first leaf that was sampled under it.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterable
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from edge.spool import Spool, SpooledLeaf, SpooledSample
+from hakari.clock import PlantTime
+from hakari.log.checkpoint import Checkpoint, sign_checkpoint
+from hakari.log.tree import extend, leaf_hash, root_of
+from hakari.names import Origin
+from hakari.wire.configuration import parts_of, sha256_of
+from hakari.wire.envelope import deflate, inflate
+from hakari.wire.leaf import (
+    MAX_LEAF_BYTES,
+    VERSION,
+    Block,
+    Carried,
+    ConfigurationPart,
+    Event,
+    Leaf,
+    Sample,
+    Sync,
+    encode,
+)
+
+SALT_BYTES = 16
+HEADER_BYTES = 2048
+CARRY_AT_ONCE = 64
+_sample = msgspec.json.Decoder(Sample)
+
+
+class EdgeLog:
+    """Appends to the spool's current epoch. `software` names the running version in every leaf."""
+
+    def __init__(
+        self, spool: Spool, key: Ed25519PrivateKey, namespace: str, edge_id: str, boot: str, software: str
+    ) -> None:
+        self.spool = spool
+        self.namespace = namespace
+        self.edge_id = edge_id
+        self.boot = boot
+        self._key = key
+        self._software = software
+        self._configuration = ""
+        self._cfg = ""
+
+    @property
+    def started(self) -> bool:
+        """Whether this boot has opened the log."""
+        return bool(self._cfg)
+
+    def start(self, configuration: str, now: PlantTime, events: Iterable[Event] = ()) -> None:
+        """Opens the log for this boot: leftover samples first, then start event and configuration."""
+        with self.spool.transaction():
+            if self.spool.current() is None:
+                self.spool.open_epoch(self._next_epoch(now))
+            self.cut(now)
+            self._configuration, self._cfg = configuration, sha256_of(configuration)
+            self._open(now, [Event("start", now.wall_ms, {"software": self._software}), *events])
+
+    def fork(self, cites: str, now: PlantTime, known_epoch: int = 0) -> int:
+        """E5: never sign in the old epoch again; the new one cites the mark and carries what is not known stored."""
+        with self.spool.transaction():
+            self.cut(now)
+            epoch = max(self._next_epoch(now), known_epoch + 1)
+            self.spool.open_epoch(epoch)
+            self._open(now, [Event("new-epoch", now.wall_ms)], cites)
+        return epoch
+
+    def add_sample(self, sample: Sample, now: PlantTime, batch_samples: int) -> None:
+        """Commits a sample; with the batch full, its leaf in the same transaction (E1)."""
+        with self.spool.transaction():
+            self.spool.add_sample(self.boot, self._cfg, sample.slot_ms, msgspec.json.encode(sample))
+            if len(self.spool.samples()) >= batch_samples:
+                self.cut(now)
+
+    def add_event(self, event: Event, now: PlantTime) -> None:
+        """Logs an event in a leaf of its own."""
+        self._append(self._leaf(now, self.boot, self._cfg, events=[event]), now)
+
+    def cut(self, now: PlantTime) -> None:
+        """Puts every committed sample into leaves: one a boot and configuration, more where they are long."""
+        with self.spool.transaction():
+            waiting = self.spool.samples()
+            for group in _runs(waiting):
+                samples = [_sample.decode(spooled.body) for spooled in group]
+                for batch in batches(samples):
+                    self._append(self._leaf(now, group[0].boot, group[0].cfg, samples=batch), now)
+            if waiting:
+                self.spool.drop_samples(waiting[-1].id)
+
+    def carry(self, now: PlantTime) -> int:
+        """Moves some of the leaves that wait to be carried into the current epoch; how many."""
+        with self.spool.transaction():
+            places = self.spool.to_carry(CARRY_AT_ONCE)
+            for epoch, i in places:
+                spooled = self.spool.leaf(epoch, i)
+                if spooled is not None:
+                    carried = Carried.of(epoch, i, inflate(spooled.deflated))
+                    self._append(self._leaf(now, self.boot, self._cfg, carried=carried), now)
+                self.spool.carried(epoch, i)
+        return len(places)
+
+    def _next_epoch(self, now: PlantTime) -> int:
+        known = self.spool.epochs()
+        return max(now.wall_ms // 1000, known[-1].epoch + 1 if known else 1)
+
+    def _open(self, now: PlantTime, events: list[Event], cites: str = "") -> None:
+        self._append(self._leaf(now, self.boot, self._cfg, events=events, cites=cites), now)
+        for part in parts_of(self._configuration):
+            self._append(self._leaf(now, self.boot, self._cfg, configuration=part), now)
+
+    def _leaf(
+        self,
+        now: PlantTime,
+        boot: str,
+        cfg: str,
+        *,
+        samples: list[Sample] | None = None,
+        events: list[Event] | None = None,
+        configuration: ConfigurationPart | None = None,
+        carried: Carried | None = None,
+        cites: str = "",
+    ) -> Leaf:
+        current = self.spool.current()
+        if current is None:
+            raise RuntimeError("the log was not started")
+        return Leaf(
+            v=VERSION,
+            edge=self.edge_id,
+            epoch=current.epoch,
+            i=current.size,
+            salt=base64.b64encode(secrets.token_bytes(SALT_BYTES)).decode(),
+            boot=boot,
+            mono_ms=now.mono_ms,
+            wall_ms=now.wall_ms,
+            sync=Sync(now.sync, now.offset_ms),
+            cfg=cfg,
+            sw=self._software,
+            samples=samples or [],
+            events=events or [],
+            configuration=configuration,
+            carried=carried,
+            cites=cites,
+        )
+
+    def _append(self, leaf: Leaf, now: PlantTime) -> None:
+        current = self.spool.current()
+        if current is None:
+            raise RuntimeError("the log was not started")
+        body = encode(leaf)
+        digest = leaf_hash(body)
+        frontier = extend(current.frontier, current.size, digest)
+        root = root_of(frontier)
+        origin = Origin(self.namespace, self.edge_id, current.epoch)
+        checkpoint = sign_checkpoint(Checkpoint(origin, current.size + 1, root), self._key)
+        spooled = SpooledLeaf(current.epoch, current.size, digest, root, checkpoint, deflate(body))
+        self.spool.append(spooled, frontier, now.wall_ms)
+
+
+def batches(samples: list[Sample]) -> list[list[Sample]]:
+    """`samples` in order, in groups that fit a leaf each; one too long is parted between meters, then blocks."""
+    limit = MAX_LEAF_BYTES - HEADER_BYTES
+    done: list[list[Sample]] = []
+    batch: list[Sample] = []
+    size = 0
+    for sample in (piece for whole in samples for piece in _pieces(whole, limit)):
+        length = len(msgspec.json.encode(sample)) + 1
+        if batch and size + length > limit:
+            done.append(batch)
+            batch, size = [], 0
+        batch.append(sample)
+        size += length
+    return [*done, batch] if batch else done
+
+
+def _pieces(sample: Sample, limit: int) -> Iterable[Sample]:
+    if len(msgspec.json.encode(sample)) <= limit or len(sample.blocks) < 2:
+        return [sample]
+    middle = _middle(sample.blocks)
+    halves = (sample.blocks[:middle], sample.blocks[middle:])
+    return [piece for half in halves for piece in _pieces(Sample(sample.slot_ms, sample.mono_ms, half), limit)]
+
+
+def _middle(blocks: list[Block]) -> int:
+    half = len(blocks) // 2
+    edges = [k for k in range(1, len(blocks)) if blocks[k].meter != blocks[k - 1].meter]
+    return min(edges, key=lambda k: abs(k - half)) if edges else half
+
+
+def _runs(samples: list[SpooledSample]) -> list[list[SpooledSample]]:
+    runs: list[list[SpooledSample]] = []
+    for sample in samples:
+        if runs and (runs[-1][0].boot, runs[-1][0].cfg) == (sample.boot, sample.cfg):
+            runs[-1].append(sample)
+        else:
+            runs.append([sample])
+    return runs

@@ -1,0 +1,95 @@
+"""The MQTT side of the edge: leaves out, marks in, never more than eight unanswered publishes.
+
+paho's own queue is never used as storage: what is on its way is counted here, and a lost message is sent
+again because the mark did not move, whatever the broker said.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import paho.mqtt.client as paho
+
+from hakari.mqtt import BrokerSettings, client, start
+from hakari.names import batch_topic, mark_topic
+
+IN_FLIGHT = 8
+MAX_MARK_BYTES = 2048
+
+
+class Outbox:
+    """A clean session named after the edge. The callbacks are called from the MQTT thread."""
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        folder: Path,
+        edge_id: str,
+        on_change: Callable[[bool], None],
+        on_mark: Callable[[bytes], None],
+    ) -> None:
+        self._settings = settings
+        self._topic = batch_topic(edge_id)
+        self._mark_topic = mark_topic(edge_id)
+        self._on_change = on_change
+        self._on_mark = on_mark
+        self._guard = threading.Lock()
+        self._flying: set[int] = set()
+        self._thread: threading.Thread | None = None
+        self.refusal = ""
+        self._client = client(settings, folder, edge_id, clean=True)
+        self._client.max_inflight_messages_set(IN_FLIGHT)
+        self._client.on_connect = self._connected
+        self._client.on_disconnect = self._disconnected
+        self._client.on_publish = self._published
+        self._client.on_subscribe = self._subscribed
+        self._client.on_message = self._message
+
+    def start(self) -> None:
+        """Begins to connect; never gives up."""
+        self._thread = start(self._client, self._settings)
+
+    def stop(self) -> None:
+        """Closes the connection."""
+        self._client.disconnect()
+
+    def check(self) -> None:
+        """Raises when the connection's thread has died, which nothing else would show."""
+        if self._thread is not None and not self._thread.is_alive():
+            raise RuntimeError("the MQTT thread of the edge has died; the process stops so that it is started again")
+
+    @property
+    def slots(self) -> int:
+        """Publishes that may be begun now."""
+        with self._guard:
+            return IN_FLIGHT - len(self._flying)
+
+    def publish(self, message: bytes) -> None:
+        """Hands one message to the connection, QoS 1."""
+        with self._guard:
+            self._flying.add(self._client.publish(self._topic, message, qos=1).mid)
+
+    def _connected(
+        self, connection: paho.Client, _data: object, _flags: object, reason: object, _properties: object
+    ) -> None:
+        self.refusal = str(reason) if getattr(reason, "is_failure", False) else ""
+        if not self.refusal:
+            connection.subscribe(self._mark_topic, qos=0)
+
+    def _subscribed(self, *_: object) -> None:
+        self._on_change(True)
+
+    def _disconnected(self, *_: object) -> None:
+        with self._guard:
+            self._flying.clear()
+        self._on_change(False)
+
+    def _published(self, _client: paho.Client, _data: object, mid: int, *_: object) -> None:
+        with self._guard:
+            self._flying.discard(mid)
+
+    def _message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        if message.topic == self._mark_topic and len(message.payload) <= MAX_MARK_BYTES:
+            self._on_mark(bytes(message.payload))

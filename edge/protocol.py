@@ -1,0 +1,180 @@
+"""What to send next, and what a stored mark means (protocol E2 to E6): pure, told the time, no sockets.
+
+One lane an epoch. Only the current epoch grows; a closed one can be sent again as far as it was once stored,
+so that an ingest restored from a backup gets it back.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from edge.spool import EpochState
+from hakari.log.mark import Mark
+
+WINDOW_LEAVES = 256
+WINDOW_BYTES = 1024 * 1024
+RESEND_S = 10.0
+RESEND_MAX_S = 300.0
+REPEAT_S = 5.0
+GO_BACK_S = 60.0
+PROBE_S = 900.0
+
+
+class Log(Protocol):
+    """What the sender needs of the spool."""
+
+    def epochs(self) -> list[EpochState]:
+        """Every epoch, oldest first."""
+        ...
+
+    def root_at(self, epoch: int, size: int) -> bytes | None:
+        """Our root of the first `size` leaves."""
+        ...
+
+    def set_mark(self, epoch: int, mark: int) -> None:
+        """Persists a mark."""
+        ...
+
+
+class Fork(NamedTuple):
+    """E5: open an epoch above `known_epoch` that cites this mark."""
+
+    cites: str
+    known_epoch: int
+
+
+class _Lane:
+    def __init__(self, state: EpochState, now: float) -> None:
+        self.epoch = state.epoch
+        self.mark = state.mark
+        self.next = state.mark
+        self.sent: dict[int, tuple[float, int]] = {}
+        self.ahead_bytes = 0
+        self.moved(now)
+        self.back_at = -GO_BACK_S
+
+    def moved(self, now: float) -> None:
+        self.wait_s = RESEND_S
+        self.due = now + RESEND_S
+
+    def go_back(self) -> None:
+        self.next = self.mark
+        self.sent.clear()
+        self.ahead_bytes = 0
+
+    def raise_to(self, mark: int, now: float) -> None:
+        for i in range(self.mark, mark):
+            self.ahead_bytes -= self.sent.pop(i, (0.0, 0))[1]
+        self.mark = mark
+        self.next = max(self.next, mark)
+        self.moved(now)
+
+    def record(self, i: int, size_bytes: int, now: float) -> None:
+        old = self.sent.get(i, (0.0, 0))[1]
+        self.sent[i] = (now, size_bytes)
+        self.ahead_bytes += size_bytes - old
+
+
+class Sender:
+    """Decides for every epoch in the ring. Times are seconds of machine time."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._lanes: dict[int, _Lane] = {}
+        self._urgent: list[tuple[int, int]] = []
+        self._probe_due = 0.0
+        self._probing = False
+        self.connected = False
+
+    def connect(self, now: float) -> None:
+        """E2, E6: go back to the marks and show the last leaf of each epoch."""
+        self.connected = True
+        self._lanes = {state.epoch: _Lane(state, now) for state in self._log.epochs()}
+        self._urgent = []
+        self._probe(now)
+
+    def disconnect(self) -> None:
+        """Nothing is sent until the next connection."""
+        self.connected = False
+
+    def mark(self, mark: Mark, text: str, now: float) -> Fork | None:
+        """E4, E5: takes a mark whose cosignature is valid; returns what E5 asks for, if it does."""
+        origin, size, root = mark.checkpoint
+        states = {state.epoch: state for state in self._log.epochs()}
+        newest = max(states, default=0)
+        state = states.get(origin.epoch)
+        if state is None:
+            return Fork(text, origin.epoch) if origin.epoch > newest else None
+        ours = self._log.root_at(origin.epoch, size) if size <= state.size else None
+        if ours != root or mark.frozen:
+            return None if state.closed or (ours is None and size <= state.size) else Fork(text, newest)
+        lane = self._lanes.setdefault(origin.epoch, _Lane(state, now))
+        self._place(lane, size, now)
+        return None
+
+    def _place(self, lane: _Lane, size: int, now: float) -> None:
+        if size > lane.mark:
+            self._log.set_mark(lane.epoch, size)
+            lane.raise_to(size, now)
+        elif size < lane.mark:
+            if now - lane.back_at >= GO_BACK_S:
+                lane.back_at = now
+                self._log.set_mark(lane.epoch, size)
+                lane.mark = size
+                lane.go_back()
+                lane.moved(now)
+        elif size in lane.sent and now - lane.sent[size][0] > REPEAT_S:
+            lane.go_back()
+
+    def poll(self, now: float, slots: int) -> list[tuple[int, int]]:
+        """At most `slots` leaves (epoch, i) to send now, in order; call `sent` for each one that went out."""
+        if not self.connected:
+            return []
+        states = self._log.epochs()
+        for state in states:
+            self._lanes.setdefault(state.epoch, _Lane(state, now))
+        self._resend(states, now)
+        if now >= self._probe_due and all(self._lanes[s.epoch].mark >= _limit(s) for s in states):
+            self._probe(now)
+        chosen = self._urgent[:slots]
+        del self._urgent[:slots]
+        for state in reversed(states):
+            lane = self._lanes[state.epoch]
+            i = lane.next
+            while (
+                len(chosen) < slots
+                and i < min(_limit(state), lane.mark + WINDOW_LEAVES)
+                and lane.ahead_bytes < WINDOW_BYTES
+            ):
+                chosen.append((state.epoch, i))
+                i += 1
+            lane.next = i
+        return chosen
+
+    def sent(self, epoch: int, i: int, size_bytes: int, now: float) -> None:
+        """Leaf (epoch, i) was handed to the broker's connection."""
+        lane = self._lanes[epoch]
+        if i >= lane.mark:
+            if not lane.sent:
+                lane.moved(now)
+            lane.record(i, size_bytes, now)
+
+    def _resend(self, states: list[EpochState], now: float) -> None:
+        for state in states:
+            lane = self._lanes[state.epoch]
+            if lane.next > lane.mark and lane.mark < _limit(state) and now >= lane.due:
+                lane.wait_s = min(2 * lane.wait_s, RESEND_MAX_S)
+                lane.due = now + lane.wait_s
+                self._urgent.append((state.epoch, lane.mark))
+
+    def _probe(self, now: float) -> None:
+        self._probe_due = now + PROBE_S
+        for state in self._log.epochs():
+            last = _limit(state) - 1
+            if last >= 0 and last < self._lanes[state.epoch].mark:
+                self._urgent.append((state.epoch, last))
+
+
+def _limit(state: EpochState) -> int:
+    """Leaves of an epoch that may be sent: all of the current one, of a closed one what was once stored."""
+    return state.high if state.closed else state.size

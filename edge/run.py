@@ -1,0 +1,218 @@
+"""The edge process: one supervised loop of sampling, sending and stopping cleanly. Names the adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from edge.courier import Courier
+from edge.log import EdgeLog
+from edge.modbus import Bus
+from edge.outbox import Outbox
+from edge.plan import Plan, plan_of
+from edge.protocol import RESEND_S
+from edge.sampler import next_slot, sample_slot
+from edge.settings import Settings, edge_id_of, load_settings, metering_configuration
+from edge.spool import Spool
+from hakari import __version__
+from hakari.clock import PlantClock
+from hakari.crash import crash_point
+from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, SystemClock, Tick
+from hakari.log.keyfile import load
+from hakari.log.note import VerifierKey
+from hakari.log.roster import open_roster
+from hakari.wire.configuration import text_of
+from hakari.wire.leaf import Event
+
+DRAIN_S = RESEND_S
+PRUNE_EVERY_S = 3600.0
+DAY_MS = 86_400_000
+LAST_SLOT = "last_slot_ms"
+
+_log = logging.getLogger("hakari.edge")
+
+
+class Edge:
+    """Everything that one edge process holds."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        configuration = metering_configuration(settings, folder)
+        self.plan: Plan = plan_of(configuration)
+        self.text = text_of(configuration)
+        self.edge_id = edge_id_of(settings)
+        owner = VerifierKey.parse(settings.edge.owner_key)
+        roster = open_roster((folder / settings.edge.roster_file).read_bytes(), owner)
+        key = load(folder / settings.edge.key_file)
+        self.clock: PlantClock = LockstepClock() if settings.clock.source == "lockstep" else SystemClock()
+        self.spool = Spool(str(folder / settings.edge.spool))
+        namespace = settings.edge.namespace
+        self.log = EdgeLog(self.spool, key, namespace, self.edge_id, secrets.token_hex(8), f"hakari {__version__}")
+        loop = asyncio.get_running_loop()
+        self.outbox = Outbox(
+            settings.broker,
+            folder,
+            self.edge_id,
+            lambda connected: _on_loop(loop, lambda: self.courier.changed(connected)),
+            lambda mark: _on_loop(loop, lambda: self.courier.mark(mark)),
+        )
+        self.courier = Courier(self.log, roster, self.clock, self.outbox)
+        self.buses = {bus.id: Bus(bus) for bus in settings.buses}
+        self._pruned_s = 0.0
+
+    async def take(self, slot_ms: int) -> None:
+        """Reads every meter for `slot_ms` and commits the sample; a slot is sampled once, even over a restart."""
+        last_ms = self.spool.number(LAST_SLOT)
+        if slot_ms == last_ms:
+            return
+        if slot_ms < last_ms:
+            now = self.clock.now()
+            self.log.add_event(Event("clock-step-back", now.wall_ms, {"last_slot_ms": str(last_ms)}), now)
+        sample = await sample_slot(self.buses, self.plan, slot_ms, self.clock)
+        with self.spool.transaction():
+            self.log.add_sample(sample, self.clock.now(), self.settings.edge.batch_samples)
+            self.spool.put_number(LAST_SLOT, slot_ms)
+        crash_point("edge.committed")
+        self.courier.wake.set()
+        self._prune()
+
+    def _prune(self) -> None:
+        if time.monotonic() - self._pruned_s > PRUNE_EVERY_S:
+            self._pruned_s = time.monotonic()
+            self.spool.prune(self.clock.now().wall_ms - self.settings.edge.ring_days * DAY_MS)
+
+    async def close(self) -> None:
+        """Cuts what is open, logs the stop, gives the last leaves a little time, closes."""
+        if self.log.started:
+            now = self.clock.now()
+            self.log.cut(now)
+            self.log.add_event(Event("stop", now.wall_ms), now)
+            await self._drain()
+        self.outbox.stop()
+        for bus in self.buses.values():
+            bus.close()
+        self.spool.close()
+
+    async def _drain(self) -> None:
+        until = time.monotonic() + DRAIN_S
+        while time.monotonic() < until and not self.stored():
+            self.courier.pump()
+            await asyncio.sleep(0.02)
+
+    def stored(self) -> bool:
+        """Whether every leaf of the current epoch is known as stored."""
+        current = self.spool.current()
+        return current is not None and current.mark >= current.size
+
+
+def run(config: Path) -> None:
+    """Runs until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = load_settings(config, os.environ)
+    asyncio.run(_main(settings, config.parent))
+
+
+async def _main(settings: Settings, folder: Path) -> None:
+    edge = Edge(settings, folder)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    follow = _follow_driver if settings.clock.source == "lockstep" else _follow_system
+    tasks = [asyncio.create_task(work, name=name) for name, work in (
+        ("sampling", follow(edge)),
+        ("sending", edge.courier.run()),
+        ("watching", _watch(edge)),
+        ("stopping", stop.wait()),
+    )]  # fmt: skip
+    try:
+        edge.outbox.start()
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()  # a task that ended with an error ends the process, loudly
+    finally:
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await edge.close()
+
+
+async def _watch(edge: Edge) -> None:
+    while True:
+        edge.outbox.check()
+        await asyncio.sleep(1.0)
+
+
+async def _follow_system(edge: Edge) -> None:
+    edge.log.start(edge.text, edge.clock.now())
+    interval_ms = edge.settings.edge.interval_s * 1000
+    while True:
+        now_ms = edge.clock.now().wall_ms
+        slot_ms = next_slot(now_ms, interval_ms)
+        await asyncio.sleep((slot_ms - now_ms) / 1000)
+        if edge.clock.now().wall_ms >= slot_ms:  # a wait may end early by the wall clock
+            await edge.take(slot_ms)
+
+
+async def _follow_driver(edge: Edge) -> None:
+    clock = edge.clock
+    if not isinstance(clock, LockstepClock):
+        raise TypeError("following a driver needs the lockstep clock")
+    loop = asyncio.get_running_loop()
+    ticks: asyncio.Queue[Tick] = asyncio.Queue()
+    host, _, port = edge.settings.clock.address.rpartition(":")
+    driver = LockstepClient(
+        host, int(port), Hello(edge.edge_id, "edge"), lambda tick: _on_loop(loop, lambda: ticks.put_nowait(tick))
+    )
+    driver.start()
+    try:
+        started = False
+        while True:
+            tick = await ticks.get()
+            clock.set(tick)
+            if not started:
+                edge.log.start(edge.text, clock.now())
+                started = True
+            await edge.take(tick.t_ms)
+            if tick.flush:
+                edge.log.cut(clock.now())
+                edge.courier.wake.set()
+            current = edge.spool.current()
+            driver.answer(Answer(tick.tick, current.size if current else 0, current.mark if current else 0))
+    finally:
+        driver.stop()
+
+
+def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
+        loop.call_soon_threadsafe(call)
+
+
+def status(config: Path) -> dict[str, object]:
+    """What the spool says: epochs with size and mark, samples waiting. Reads beside a running edge."""
+    settings = load_settings(config, os.environ)
+    path = config.parent / settings.edge.spool
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as spool:
+        epochs = spool.execute("SELECT epoch, size, mark, closed FROM epoch ORDER BY epoch").fetchall()
+        samples = spool.execute("SELECT count(*) FROM sample").fetchone()[0]
+    keys = ("epoch", "size", "mark", "closed")
+    return {
+        "edge": edge_id_of(settings),
+        "epochs": [dict(zip(keys, row, strict=True)) for row in epochs],
+        "waiting_samples": samples,
+    }
+
+
+def print_status(config: Path, *, as_json: bool) -> str:
+    """`status` for a person or a machine."""
+    told = status(config)
+    return json.dumps(told) if as_json else "\n".join(f"{key}: {value}" for key, value in told.items())

@@ -1,0 +1,209 @@
+"""The edge's one settings file, and the metering configuration that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from edge.library import profile as profile_of
+from hakari import names, settings
+from hakari.errors import BadConfiguration
+from hakari.log.note import NoteInvalid, VerifierKey
+from hakari.mqtt import BrokerSettings
+from hakari.registers.profile import Profile
+from hakari.wire.configuration import Meter, MeteringConfiguration
+
+DAY_S = 86_400
+MAX_LAG_S = 60
+MAX_METERS = 500
+CONFIGURATION_VERSION = 1
+SERIAL_POINT = "serial"
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
+class SettingsInvalid(BadConfiguration):
+    """The edge's settings contradict themselves or name what is not there."""
+
+
+class EdgeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[edge]`: who this edge is and how it samples. The edge id is `{site}-{name}`."""
+
+    namespace: Text
+    site: Text
+    name: Text
+    key_file: Text
+    owner_key: Text
+    roster_file: Text
+    spool: Text
+    interval_s: int
+    batch_samples: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    ring_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 400
+    max_lag_s: Annotated[int, msgspec.Meta(ge=1, le=DAY_S)] = MAX_LAG_S
+
+
+class ClockTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[clock]`: the machine's clock, or a lockstep driver at `address` (host:port)."""
+
+    source: Literal["system", "lockstep"] = "system"
+    address: str = ""
+
+
+class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[bus]]`: one Modbus TCP endpoint; its meters are read one after the other."""
+
+    id: str
+    host: Text
+    port: Port = 502
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 3.0
+
+
+class MeterTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[meter]]`: a meter on a bus; `profile` is a bundled name or a .toml file, `serial` the nameplate's."""
+
+    id: str
+    bus: str
+    unit: Annotated[int, msgspec.Meta(ge=0, le=255)]
+    profile: Text
+    serial: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything an edge is told. Paths stay as written: resolve with `hakari.settings.beside`."""
+
+    edge: EdgeTable
+    broker: BrokerSettings
+    buses: list[BusTable] = msgspec.field(name="bus")
+    meters: list[MeterTable] = msgspec.field(name="meter")
+    clock: ClockTable = ClockTable()
+
+
+def edge_id_of(told: Settings) -> str:
+    """`{site}-{name}`: also the MQTT client id, user name and certificate name."""
+    return f"{told.edge.site}-{told.edge.name}"
+
+
+def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings in `path`, free of contradictions; files that they name need not exist yet (`check_files`)."""
+    loaded = settings.load(path, Settings, "edge", environ)
+    for problem in problems(loaded):
+        raise SettingsInvalid(f"{path}: {problem}")
+    return loaded
+
+
+def problems(told: Settings) -> Iterator[str]:
+    """What contradicts itself in `told`, a sentence each."""
+    yield from _identity_problems(told)
+    interval_s = told.edge.interval_s
+    if interval_s < 1 or DAY_S % interval_s:
+        yield f"[edge].interval_s = {interval_s} must be 1 or more and divide a day (86400 s) into equal slots"
+    if told.clock.source == "lockstep" and not told.clock.address:
+        yield "[clock].address is missing; lockstep needs the driver's host:port"
+    for key, value in _paths(told):
+        if "-----BEGIN" in value or "\n" in value:
+            yield f"{key} holds a secret instead of a path; put the secret into a file of mode 0600 and name that file"
+    yield from _bus_problems(told)
+    yield from _meter_problems(told)
+
+
+def _identity_problems(told: Settings) -> Iterator[str]:
+    if "-" in told.edge.name:
+        yield f"[edge].name = {told.edge.name!r} has a hyphen; only the site may have one"
+    try:
+        names.check_edge_id(edge_id_of(told))
+        names.check_namespace(told.edge.namespace)
+        VerifierKey.parse(told.edge.owner_key)
+    except names.BadName as error:
+        yield f"[edge]: {error}"
+    except NoteInvalid as error:
+        yield f"[edge].owner_key is no verifier key (name+id+key, as `hakari keys owner` prints it): {error}"
+
+
+def _bus_problems(told: Settings) -> Iterator[str]:
+    yield from _names(told.buses, "bus")
+    taken: dict[tuple[str, int], str] = {}
+    for bus in told.buses:
+        other = taken.setdefault((bus.host.lower(), bus.port), bus.id)
+        if other != bus.id:
+            yield f"buses {other} and {bus.id} are both {bus.host}:{bus.port}; put their meters on one bus"
+
+
+def _meter_problems(told: Settings) -> Iterator[str]:
+    if not 1 <= len(told.meters) <= MAX_METERS:
+        yield f"there are {len(told.meters)} [[meter]] entries; give 1 to {MAX_METERS}"
+    yield from _names(told.meters, "meter")
+    known = {bus.id for bus in told.buses}
+    taken: dict[tuple[str, int], str] = {}
+    for meter in told.meters:
+        if meter.bus not in known:
+            yield f"meter {meter.id} is on bus {meter.bus!r}, which is no [[bus]]; known are {', '.join(sorted(known))}"
+        other = taken.setdefault((meter.bus, meter.unit), meter.id)
+        if other != meter.id:
+            yield f"meters {other} and {meter.id} are both unit {meter.unit} on bus {meter.bus}; correct one"
+
+
+def _names(entries: Iterable[BusTable] | Iterable[MeterTable], what: str) -> Iterator[str]:
+    seen: set[str] = set()
+    for entry in entries:
+        try:
+            names.check_local(entry.id, f"{what} id")
+        except names.BadName as error:
+            yield str(error)
+        if entry.id in seen:
+            yield f"{what} id {entry.id!r} is given twice; give each {what} its own"
+        seen.add(entry.id)
+
+
+def _paths(told: Settings) -> Iterator[tuple[str, str]]:
+    """Key and value of every file that must exist."""
+    yield "[edge].key_file", told.edge.key_file
+    yield "[edge].roster_file", told.edge.roster_file
+    yield "[broker].password_file", told.broker.password_file
+    yield "[broker].ca_file", told.broker.ca_file
+    yield "[broker].certificate_file", told.broker.certificate_file
+    yield "[broker].key_file", told.broker.key_file
+
+
+def check_files(told: Settings, folder: Path) -> None:
+    """Returns when every file named in `told` is there (relative to `folder`), else SettingsInvalid names the first."""
+    for key, value in _paths(told):
+        if value and not (folder / Path(value).expanduser()).is_file():
+            raise SettingsInvalid(f"{key} = {value!r} is not a file beside {folder}; create it or correct the path")
+
+
+def metering_configuration(told: Settings, folder: Path) -> MeteringConfiguration:
+    """What is logged: meters with their profiles resolved, the profile of each one held once.
+
+    A text point named `serial` then expects the meter's serial, so that an exchanged meter is noticed.
+    """
+    library: dict[tuple[str, str], Profile] = {}
+    meters: list[Meter] = []
+    for meter in told.meters:
+        found = library.get((meter.profile, "")) or profile_of(meter.profile, folder)
+        library[meter.profile, ""] = found
+        resolved = library.setdefault((meter.profile, meter.serial), with_serial(found, meter.serial))
+        meters.append(Meter(id=meter.id, bus=meter.bus, unit=meter.unit, serial=meter.serial, profile=resolved))
+    return MeteringConfiguration(
+        v=CONFIGURATION_VERSION,
+        edge=edge_id_of(told),
+        interval_ms=told.edge.interval_s * 1000,
+        max_lag_ms=told.edge.max_lag_s * 1000,
+        meters=meters,
+    )
+
+
+def with_serial(found: Profile, serial: str) -> Profile:
+    """`found` expecting `serial` where the meter tells it; unchanged when no serial is given."""
+    if not serial:
+        return found
+    points = [
+        msgspec.structs.replace(point, expect=serial)
+        if point.name == SERIAL_POINT and point.type == "string" and point.expect is None
+        else point
+        for point in found.points
+    ]
+    return msgspec.structs.replace(found, points=points)

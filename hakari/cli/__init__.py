@@ -1,0 +1,1 @@
+"""The command: its root group, shared output and the key commands."""

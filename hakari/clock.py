@@ -1,0 +1,25 @@
+"""Plant time as an argument: wall, monotonic and synchronisation state together.
+
+Machine time (timeouts, keepalive, resends) is `time.monotonic` and never passes through here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+
+class PlantTime(NamedTuple):
+    """One instant. `wall_ms` UTC milliseconds, `mono_ms` milliseconds of this boot, `sync` the clock's state."""
+
+    wall_ms: int
+    mono_ms: int
+    sync: str
+    offset_ms: int = 0
+
+
+class PlantClock(Protocol):
+    """Anything that tells plant time: the system's clock, or the driver's in lockstep."""
+
+    def now(self) -> PlantTime:
+        """The present instant."""
+        ...

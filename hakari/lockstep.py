@@ -1,0 +1,118 @@
+"""Client of the lockstep driver: plant time in discrete ticks, shared by the rooms that follow a simulated plant.
+
+JSON lines over TCP: hello {"client","role"}; tick {"tick","t_ms","flush"}; answer {"tick","size","mark"}.
+Reconnects for ever; on connecting it gets the present tick again.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from hakari.clock import PlantTime
+
+RETRY_S = 0.1
+CONNECT_TIMEOUT_S = 5.0
+MAX_LINE_BYTES = 4096
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """One instant of plant time; `flush` asks for the open batch to be cut."""
+
+    tick: int
+    t_ms: int
+    flush: bool = False
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """Who connects: role "edge" (the driver waits for it) or "watch"."""
+
+    client: str
+    role: str
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The tick is dealt with; `size` leaves committed, `mark` of them known as stored."""
+
+    tick: int
+    size: int = 0
+    mark: int = 0
+
+
+class LockstepClient:
+    """Calls `on_tick` from its own thread for every tick; `answer` may be called from any thread."""
+
+    def __init__(self, host: str, port: int, hello: Hello, on_tick: Callable[[Tick], None]) -> None:
+        self._address = (host, port)
+        self._hello = hello
+        self._on_tick = on_tick
+        self._socket: socket.socket | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lockstep", daemon=True)
+
+    def start(self) -> None:
+        """Begins to connect."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the connection."""
+        self._stopped.set()
+        if self._socket is not None:
+            self._socket.close()
+
+    def answer(self, answer: Answer) -> None:
+        """Tells the driver; silently nothing when it is gone, since it asks again on the next connection."""
+        connection = self._socket
+        if connection is not None:
+            try:
+                connection.sendall(msgspec.json.encode(answer) + b"\n")
+            except OSError:
+                return
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._follow()
+            except OSError:
+                time.sleep(RETRY_S)
+
+    def _follow(self) -> None:
+        with socket.create_connection(self._address, CONNECT_TIMEOUT_S) as connection:
+            connection.settimeout(None)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(msgspec.json.encode(self._hello) + b"\n")
+            self._socket = connection
+            with connection.makefile("rb") as lines:
+                while line := lines.readline(MAX_LINE_BYTES):
+                    self._on_tick(msgspec.json.decode(line, type=Tick))
+        time.sleep(RETRY_S)
+
+
+class LockstepClock:
+    """Plant time that stands still between ticks; `mono_ms` counts from the first tick of this boot."""
+
+    def __init__(self) -> None:
+        self._t_ms = 0
+        self._first_ms: int | None = None
+
+    def set(self, tick: Tick) -> None:
+        """Time is now that of `tick`."""
+        if self._first_ms is None:
+            self._first_ms = tick.t_ms
+        self._t_ms = tick.t_ms
+
+    def now(self) -> PlantTime:
+        """The present tick's instant."""
+        return PlantTime(self._t_ms, self._t_ms - (self._first_ms or 0), "lockstep")
+
+
+class SystemClock:
+    """The machine's clock. Its state is "unknown" until the system tells that it is synchronised."""
+
+    def now(self) -> PlantTime:
+        """The present instant."""
+        return PlantTime(time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000, "unknown")

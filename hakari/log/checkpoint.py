@@ -1,0 +1,123 @@
+"""C2SP checkpoints (c2sp.org/tlog-checkpoint v1.0.0): origin, tree size and root, signed by the edge.
+
+Guaranteed: exactly three lines and exactly one signature line, whose key name is the origin; no extension
+line. What can be read can be written again to the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hakari.errors import DataProblem
+from hakari.log.note import (
+    ED25519,
+    NoteInvalid,
+    Parts,
+    SigningKey,
+    VerifierKey,
+    decode64,
+    key_of,
+    sign,
+    take_apart,
+    verifies,
+)
+from hakari.log.tree import EMPTY_ROOT, HASH_BYTES, MAX_SIZE
+from hakari.names import BadName, Origin
+
+MAX_CHECKPOINT_BYTES = 2048
+MAX_ORIGIN_BYTES = 255
+
+_SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
+
+
+class CheckpointInvalid(DataProblem):
+    """Bytes are not a checkpoint in its one form, or not signed by the key that holds."""
+
+
+class Checkpoint(NamedTuple):
+    """The tree of `size` leaves of `origin` has this RFC 6962 root."""
+
+    origin: Origin
+    size: int
+    root: bytes
+
+    def text(self) -> str:
+        """The note text to sign."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+
+    @classmethod
+    def parse(cls, text: str) -> Checkpoint:
+        """The checkpoint that `text` writes; CheckpointInvalid names the line that is wrong."""
+        lines = text.split("\n")
+        if len(lines) != 4 or lines[3] != "":
+            raise CheckpointInvalid("checkpoint has not exactly three lines: origin, size, root")
+        if not _SIZE.fullmatch(lines[1]) or int(lines[1]) > MAX_SIZE:
+            raise CheckpointInvalid(f"checkpoint size {lines[1][:80]!r} is not a number from 0 to {MAX_SIZE}")
+        try:
+            checkpoint = cls(Origin.parse(lines[0]), int(lines[1]), decode64(lines[2], "checkpoint root"))
+        except (BadName, NoteInvalid) as error:
+            raise CheckpointInvalid(str(error)) from error
+        return check(checkpoint)
+
+
+def check(checkpoint: Checkpoint) -> Checkpoint:
+    """`checkpoint` itself when its size and root can be a tree's; CheckpointInvalid otherwise."""
+    if not 0 <= checkpoint.size <= MAX_SIZE or len(checkpoint.root) != HASH_BYTES:
+        raise CheckpointInvalid(
+            f"checkpoint of size {checkpoint.size} with a root of {len(checkpoint.root)} bytes;"
+            f" sizes go from 0 to {MAX_SIZE}, roots have {HASH_BYTES} bytes"
+        )
+    if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:
+        raise CheckpointInvalid("checkpoint of size 0 does not have the empty tree's root")
+    return checkpoint
+
+
+def sign_checkpoint(checkpoint: Checkpoint, private: Ed25519PrivateKey) -> bytes:
+    """The signed note of `checkpoint`; the key's name is the origin."""
+    return sign(check(checkpoint).text(), SigningKey(str(checkpoint.origin), private))
+
+
+def open_checkpoint(note: bytes, public: bytes) -> Checkpoint:
+    """The checkpoint in `note`, signed by the raw `public` key under the name of its origin."""
+    parts = one_signature(note)
+    checkpoint = Checkpoint.parse(parts.text)
+    try:
+        key = VerifierKey(str(checkpoint.origin), ED25519, public)
+    except NoteInvalid as error:
+        raise CheckpointInvalid(str(error)) from error
+    signature = parts.signatures[0]
+    if key_of(signature, [key]) is None or not verifies(public, signature.blob, parts.text.encode()):
+        raise CheckpointInvalid(f"checkpoint {checkpoint.size} of {checkpoint.origin} is not signed by its edge's key")
+    return checkpoint
+
+
+def one_signature(note: bytes) -> Parts:
+    """The text and the only signature line of a checkpoint or mark, not verified; CheckpointInvalid otherwise."""
+    try:
+        parts = take_apart(note, MAX_CHECKPOINT_BYTES)
+    except NoteInvalid as error:
+        raise CheckpointInvalid(str(error)) from error
+    if len(parts.signatures) != 1:
+        raise CheckpointInvalid(f"checkpoint has {len(parts.signatures)} signature lines, exactly one is allowed")
+    return parts
+
+
+def claimed(note: bytes) -> Checkpoint:
+    """The checkpoint that `note` claims, nothing verified: to find the key, or from where it was verified before."""
+    return Checkpoint.parse(one_signature(note).text)
+
+
+def origin_of(note: bytes) -> Origin:
+    """The origin that `note` claims, nothing verified: only for finding the key to verify it with."""
+    line, found, _ = note[: MAX_ORIGIN_BYTES + 1].partition(b"\n")
+    try:
+        text = line.decode("ascii")
+        if found:
+            return Origin.parse(text)
+    except (UnicodeDecodeError, BadName) as error:
+        raise CheckpointInvalid(f"checkpoint does not begin with an origin: {error}") from error
+    raise CheckpointInvalid(f"checkpoint does not begin with an origin of at most {MAX_ORIGIN_BYTES} bytes")

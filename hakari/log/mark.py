@@ -1,0 +1,87 @@
+"""The stored mark: a checkpoint's text with ingest's C2SP cosignature/v1 (c2sp.org/tlog-cosignature v1.0.0).
+
+Guaranteed: a mark says that its signer had, at `time_s` (UTC seconds), all leaves up to the checkpoint on
+disk; every byte of it is bound by the signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hakari.errors import DataProblem
+from hakari.log.checkpoint import Checkpoint, CheckpointInvalid, check, one_signature
+from hakari.log.note import COSIGNATURE, SIGNATURE_BYTES, NoteInvalid, VerifierKey, compose, key_of, verifies
+from hakari.names import MAX_EPOCH
+
+MAX_TIME_S = MAX_EPOCH
+TIME_BYTES = 8
+FROZEN_LINE = "frozen\n"
+
+
+class MarkInvalid(DataProblem):
+    """Bytes are not a mark in its one form, or not signed by a cosigner that the roster names."""
+
+
+class Mark(NamedTuple):
+    """What `signer` (a key name) has stored at `time_s`, UTC seconds; a `frozen` origin never grows again."""
+
+    checkpoint: Checkpoint
+    time_s: int
+    signer: str
+    frozen: bool = False
+
+
+@dataclass(frozen=True)
+class Cosigner:
+    """Ingest's private key with the name under which it cosigns; used for nothing else."""
+
+    name: str
+    private: Ed25519PrivateKey
+
+    @cached_property
+    def verifier(self) -> VerifierKey:
+        """The key that verifies this cosigner's marks."""
+        return VerifierKey(self.name, COSIGNATURE, self.private.public_key().public_bytes_raw())
+
+
+def _message(time_s: int, text: str) -> bytes:
+    return f"cosignature/v1\ntime {time_s}\n{text}".encode()
+
+
+def cosigned_at(text: str, blob: bytes, key: VerifierKey) -> int | None:
+    """The time (UTC seconds) at which `key` cosigned the checkpoint `text`, None when `blob` is not that."""
+    time_s = int.from_bytes(blob[:TIME_BYTES], "big")
+    if key.algorithm != COSIGNATURE or len(blob) != TIME_BYTES + SIGNATURE_BYTES or time_s > MAX_TIME_S:
+        return None
+    return time_s if verifies(key.public, blob[TIME_BYTES:], _message(time_s, text)) else None
+
+
+def cosign(checkpoint: Checkpoint, cosigner: Cosigner, time_s: int, *, frozen: bool = False) -> bytes:
+    """The mark of `checkpoint` at `time_s` (UTC seconds); `frozen` is said in a C2SP extension line."""
+    if not 0 <= time_s <= MAX_TIME_S:
+        raise MarkInvalid(f"mark time {time_s} s is not from 0 to {MAX_TIME_S}; check the clock")
+    text = check(checkpoint).text() + (FROZEN_LINE if frozen else "")
+    signature = cosigner.private.sign(_message(time_s, text))
+    return compose(text, cosigner.verifier, time_s.to_bytes(TIME_BYTES, "big") + signature)
+
+
+def open_mark(mark: bytes, keys: Sequence[VerifierKey]) -> Mark:
+    """The mark in these bytes, signed by one of `keys` (cosigner keys); MarkInvalid says what is wrong."""
+    try:
+        parts = one_signature(mark)
+        checkpoint = Checkpoint.parse(parts.text.removesuffix(FROZEN_LINE))
+        signature = parts.signatures[0]
+        key = key_of(signature, keys)
+    except (CheckpointInvalid, NoteInvalid) as error:
+        raise MarkInvalid(f"mark cannot be read: {error}") from error
+    if key is None:
+        raise MarkInvalid(f"mark of {checkpoint.origin} is signed by {signature.name[:80]!r}, not a known cosigner")
+    time_s = cosigned_at(parts.text, signature.blob, key)
+    if time_s is None:
+        raise MarkInvalid(f"mark {checkpoint.size} of {checkpoint.origin} does not fit the signature of {key.name}")
+    return Mark(checkpoint, time_s, key.name, frozen=parts.text.endswith(FROZEN_LINE))

@@ -1,0 +1,1 @@
+"""The evidence pack: canonical container of everything that a total rests on."""

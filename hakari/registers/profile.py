@@ -1,0 +1,74 @@
+"""The schema of a meter profile: a data file without logic, one a meter model and interface.
+
+Addresses are 0-based as on the wire; `source` says where they were read and `standing` how sure they are.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9_]{1,40}$")]
+Address = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Table = Literal["holding", "input"]
+Kind = Literal["counter", "gauge", "scale", "identity"]
+Type = Literal["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64", "sunssf", "acc32", "string"]
+WordOrder = Literal["high_first", "low_first"]
+
+MAX_BLOCK_WORDS = 125
+WORDS: dict[str, int] = {
+    "u16": 1, "i16": 1, "sunssf": 1, "u32": 2, "i32": 2, "f32": 2, "acc32": 2, "u64": 4, "i64": 4, "f64": 4,
+}  # fmt: skip
+
+
+class Point(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One quantity of a meter.
+
+    value = number in the register × 10^exponent, the exponent being `exponent` or, where `scale_point`
+    names one, that register's value in the same answer. `sentinels` are bit patterns that mean "not
+    available". `expect` is what an identity point must hold. `words` is the length of a string.
+    """
+
+    name: Name
+    address: Address
+    type: Type
+    kind: Kind
+    unit: Annotated[str, msgspec.Meta(max_length=20)] = ""
+    table: Table = "holding"
+    word_order: WordOrder = "high_first"
+    exponent: Annotated[int, msgspec.Meta(ge=-18, le=18)] = 0
+    scale_point: Name | None = None
+    sentinels: list[int] = []
+    expect: str | None = None
+    words: Annotated[int, msgspec.Meta(ge=0, le=MAX_BLOCK_WORDS)] = 0
+    minimum: str | None = None
+    maximum: str | None = None
+    manual: str = ""
+
+    @property
+    def length(self) -> int:
+        """Registers that the point occupies."""
+        return self.words if self.type == "string" else WORDS[self.type]
+
+
+class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Registers known to be backed without a hole, so that one request may read across them."""
+
+    table: Table
+    start: Address
+    count: Annotated[int, msgspec.Meta(ge=1, le=65536)]
+
+
+class Profile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A meter model on one interface. Refusals are made by `hakari.registers.check`."""
+
+    id: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,60}$")]
+    maker: str
+    model: str
+    source: str
+    standing: Literal["two-sources", "one-source", "excerpt"]
+    points: list[Point]
+    spans: list[Span] = []
+    max_words: Annotated[int, msgspec.Meta(ge=1, le=MAX_BLOCK_WORDS)] = MAX_BLOCK_WORDS
+    notes: str = ""

@@ -1,0 +1,1 @@
+"""Stores as ports; one adapter a file, every adapter under the same conformance suite."""

@@ -1,0 +1,1 @@
+"""One module a revision, named `v{revision}_{what}`; a released one never changes."""

@@ -1,0 +1,96 @@
+"""The metering configuration that is itself logged: meters with their profiles resolved, without secrets.
+
+The text is what is hashed; leaves carry it in parts before its first use, again in every epoch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+import msgspec
+
+from hakari.errors import DataProblem
+from hakari.registers.profile import Profile
+from hakari.wire.leaf import ConfigurationPart
+
+PART_CHARS = 7000
+MAX_PARTS = 1000
+
+
+class ConfigurationMalformed(DataProblem):
+    """Logged configuration is not what its hash or its schema says."""
+
+
+class Meter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One meter on a bus. `serial` is what its nameplate says, `unit` the Modbus unit identifier."""
+
+    id: str
+    bus: str
+    unit: Annotated[int, msgspec.Meta(ge=0, le=255)]
+    serial: str
+    profile: Profile
+
+
+class MeteringConfiguration(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What decoding needs to turn blocks into readings, and completeness to know what was expected."""
+
+    v: int
+    edge: str
+    interval_ms: Annotated[int, msgspec.Meta(ge=100, le=86_400_000)]
+    max_lag_ms: Annotated[int, msgspec.Meta(ge=1, le=86_400_000)]
+    meters: list[Meter]
+
+    def meter(self, meter_id: str) -> Meter | None:
+        """The meter of that id."""
+        return next((meter for meter in self.meters if meter.id == meter_id), None)
+
+
+def text_of(configuration: MeteringConfiguration) -> str:
+    """The text to hash and log."""
+    return msgspec.json.encode(configuration).decode()
+
+
+def sha256_of(text: str) -> str:
+    """The configuration hash that leaves name (hex)."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parse(text: str) -> MeteringConfiguration:
+    """The configuration that `text` is; ConfigurationMalformed names the field that is wrong."""
+    try:
+        return msgspec.json.decode(text.encode(), type=MeteringConfiguration)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ConfigurationMalformed(f"logged configuration cannot be read: {error}") from error
+
+
+def parts_of(text: str) -> list[ConfigurationPart]:
+    """`text` in parts that fit a leaf each."""
+    pieces = [text[k : k + PART_CHARS] for k in range(0, len(text), PART_CHARS)]
+    digest = sha256_of(text)
+    return [ConfigurationPart(sha256=digest, part=k, of=len(pieces), text=piece) for k, piece in enumerate(pieces)]
+
+
+class Assembler:
+    """Joins parts to configurations; a text counts only if its hash is the one that its parts name."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, dict[int, str]] = {}
+        self.complete: dict[str, MeteringConfiguration] = {}
+        self.texts: dict[str, str] = {}
+
+    def add(self, part: ConfigurationPart) -> MeteringConfiguration | None:
+        """The configuration that `part` completed, if any; ConfigurationMalformed when it is not its hash."""
+        if part.sha256 in self.complete:
+            return self.complete[part.sha256]
+        seen = self._parts.setdefault(part.sha256, {})
+        seen[part.part] = part.text
+        if len(seen) < part.of:
+            return None
+        text = "".join(seen[k] for k in sorted(seen))
+        del self._parts[part.sha256]
+        if sha256_of(text) != part.sha256:
+            raise ConfigurationMalformed(f"configuration parts do not give their hash {part.sha256}")
+        self.complete[part.sha256] = parse(text)
+        self.texts[part.sha256] = text
+        return self.complete[part.sha256]

@@ -1,0 +1,246 @@
+"""From a leaf to rows of readings: pure, the one derivation that ingest, calc and `hakari verify` share.
+
+Guaranteed: the same leaf with the same configurations gives the same rows, whoever derives them; what cannot
+be derived is refused with a sentence and never guessed. Times are UTC milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from hakari.errors import DataProblem
+from hakari.names import BadName, check_local, point_id
+from hakari.quality import Quality
+from hakari.registers.check import problems
+from hakari.registers.decode import decode_sample
+from hakari.registers.reading import Reading
+from hakari.wire.configuration import Meter, MeteringConfiguration
+from hakari.wire.leaf import Block, Carried, Leaf, Sample, decode
+
+LATE = "late acquisition"
+EARLY = "acquired before its slot"
+MAX_FUTURE_MS = 5 * 60 * 1000
+MAX_REFUSALS = 20
+MAX_REFUSAL_CHARS = 300
+MAX_CONFIGURATIONS = 256
+PROTOCOL = "modbus"
+
+Configurations = Mapping[str, MeteringConfiguration]
+
+
+class RowsRefused(DataProblem):
+    """A leaf, or one of its parts, cannot become rows."""
+
+
+class Row(NamedTuple):
+    """One reading.
+
+    `point` is `{edge id}/{meter}/{point}`; `t_ms` the slot; raw, type, exponent and quality as in
+    `hakari.registers.reading`; (epoch, leaf) where its evidence is; (boot, mono_ms) its identity together with
+    the point.
+    """
+
+    point: str
+    t_ms: int
+    type: str
+    raw: int
+    exponent: int
+    quality: int
+    reason: str
+    epoch: int
+    leaf: int
+    boot: str
+    mono_ms: int
+
+
+class Derived(NamedTuple):
+    """The rows of a leaf, and a sentence for each part of it that gave none."""
+
+    rows: list[Row]
+    refusals: list[str]
+
+
+class Place(NamedTuple):
+    """Where a leaf stands in the evidence log."""
+
+    edge_id: str
+    epoch: int
+    i: int
+
+
+def derive(place: Place, leaf: Leaf, configurations: Configurations, not_after_ms: int | None = None) -> Derived:
+    """The rows of the leaf that stands at `place`; a carried leaf's rows have its carrier's place.
+
+    `configurations` by hash. A sample with a slot after `not_after_ms` is refused. RowsRefused when the leaf
+    does not belong to its place or its configuration is unknown; a carried leaf, a sample or a meter that
+    cannot be used is among the refusals while the others give rows. One row a point, slot and sample: of a
+    repeated one the best quality, then the first.
+    """
+    if (leaf.edge, leaf.epoch, leaf.i) != place:
+        raise RowsRefused(f"leaf says it is {leaf.edge} {leaf.epoch}/{leaf.i} but stands at {_shown(place)}")
+    collected = _Collected(place, not_after_ms)
+    if leaf.samples:
+        collected.add_leaf(leaf, configurations)
+    if leaf.carried is not None:
+        try:
+            collected.add_leaf(_carried(place, leaf.carried), configurations)
+        except DataProblem as error:
+            collected.refuse(f"carried leaf {leaf.carried.epoch}/{leaf.carried.i}: {error}")
+    return collected.derived()
+
+
+def rows_of_leaf(edge_id: str, epoch: int, leaf: Leaf, configurations: Configurations) -> list[Row]:
+    """The rows of `derive` alone, for leaves whose numbers are already known to be theirs."""
+    return derive(Place(edge_id, epoch, leaf.i), leaf, configurations).rows
+
+
+def once(rows: Iterable[Row]) -> list[Row]:
+    """Rows by (t_ms, epoch, leaf), one an identity (point, boot, mono_ms): the first place that holds it (I10)."""
+    seen: set[tuple[str, str, int]] = set()
+    kept: list[Row] = []
+    for row in sorted(rows, key=lambda row: (row.t_ms, row.epoch, row.leaf, row.point, row.boot, row.mono_ms)):
+        identity = (row.point, row.boot, row.mono_ms)
+        if identity not in seen:
+            seen.add(identity)
+            kept.append(row)
+    return kept
+
+
+def carried_leaf(leaf: Leaf) -> Leaf | None:
+    """The leaf that `leaf` carries, None when it carries none; DataProblem when that cannot be read."""
+    return None if leaf.carried is None else _carried(Place(leaf.edge, leaf.epoch, leaf.i), leaf.carried)
+
+
+def _carried(place: Place, carried: Carried) -> Leaf:
+    leaf = decode(carried.bytes())
+    if (leaf.edge, leaf.epoch, leaf.i) != (place.edge_id, carried.epoch, carried.i):
+        raise RowsRefused(f"it says it is {leaf.edge} {leaf.epoch}/{leaf.i}")
+    if leaf.carried is not None or leaf.epoch >= place.epoch:
+        raise RowsRefused(f"it carries another leaf, or is not of an epoch before {place.epoch}")
+    return leaf
+
+
+class _Collected:
+    """Rows and refusals of one place."""
+
+    def __init__(self, place: Place, not_after_ms: int | None) -> None:
+        self._place = place
+        self._not_after_ms = not_after_ms
+        self._rows: dict[tuple[str, int, str, int], Row] = {}
+        self._refusals: dict[str, None] = {}
+
+    def refuse(self, sentence: str) -> None:
+        self._refusals[sentence[:MAX_REFUSAL_CHARS]] = None
+
+    def derived(self) -> Derived:
+        refusals = list(self._refusals)
+        if len(refusals) > MAX_REFUSALS:
+            refusals = [*refusals[:MAX_REFUSALS], f"and {len(refusals) - MAX_REFUSALS} more refusals of this leaf"]
+        return Derived(list(self._rows.values()), refusals)
+
+    def add_leaf(self, leaf: Leaf, configurations: Configurations) -> None:
+        if not leaf.samples:
+            return
+        configuration = configurations.get(leaf.cfg)
+        if configuration is None:
+            raise RowsRefused(f"configuration {leaf.cfg or '(none)'} was not logged before leaf {leaf.epoch}/{leaf.i}")
+        if configuration.edge != leaf.edge:
+            raise RowsRefused(f"configuration {leaf.cfg} is that of {configuration.edge}, the leaf that of {leaf.edge}")
+        unusable = _unusable_meters(configuration)
+        for sample in leaf.samples:
+            if self._not_after_ms is not None and sample.slot_ms > self._not_after_ms:
+                ahead_s = (sample.slot_ms - self._not_after_ms + MAX_FUTURE_MS) // 1000
+                self.refuse(f"slot {sample.slot_ms} lies {ahead_s} s in the future, limit {MAX_FUTURE_MS // 1000} s")
+                continue
+            for meter_id, blocks in _by_meter(sample).items():
+                meter = configuration.meter(meter_id)
+                if meter is None or meter_id in unusable:
+                    reason = unusable.get(meter_id, "is no known meter")
+                    self.refuse(f"meter {meter_id!r} of configuration {leaf.cfg} {reason}")
+                else:
+                    self._add_meter(meter, blocks, sample, leaf.boot, configuration.max_lag_ms)
+
+    def _add_meter(self, meter: Meter, blocks: list[Block], sample: Sample, boot: str, max_lag_ms: int) -> None:
+        try:
+            read = decode_sample(meter.profile, meter.id, [_exchange(block) for block in blocks])
+        except DataProblem as error:
+            self.refuse(f"meter {meter.id!r}, slot {sample.slot_ms}: {error}")
+            return
+        for block, readings in zip(blocks, read, strict=True):
+            reason = _untimely(block, sample, max_lag_ms)
+            for reading in readings:
+                self._add_reading(reading, reason, sample, boot)
+
+    def _add_reading(self, reading: Reading, untimely: str, sample: Sample, boot: str) -> None:
+        point = point_id(self._place.edge_id, reading.meter, reading.point)
+        quality, reason = reading.quality, reading.reason
+        if untimely and quality is Quality.GOOD:
+            quality, reason = Quality.UNCERTAIN, untimely
+        key = (point, sample.slot_ms, boot, sample.mono_ms)
+        known = self._rows.get(key)
+        if known is not None and known.quality <= quality:
+            return
+        self._rows[key] = Row(
+            point, sample.slot_ms, reading.type, reading.raw, reading.exponent, int(quality), reason,
+            self._place.epoch, self._place.i, boot, sample.mono_ms,
+        )  # fmt: skip
+
+
+def _by_meter(sample: Sample) -> dict[str, list[Block]]:
+    blocks: dict[str, list[Block]] = {}
+    for block in sample.blocks:
+        blocks.setdefault(block.meter, []).append(block)
+    return blocks
+
+
+def _exchange(block: Block) -> tuple[bytes, bytes | None, str]:
+    """A block as decoding takes it; RowsRefused for another protocol or text that is not hexadecimal."""
+    if block.protocol.split("-")[0] != PROTOCOL:
+        raise RowsRefused(f"protocol {block.protocol!r} is not known, known is {PROTOCOL}")
+    try:
+        answer = bytes.fromhex(block.answer) if block.answer else None
+        return bytes.fromhex(block.request), answer, block.error
+    except ValueError as error:
+        raise RowsRefused(f"request or answer of a block is not hexadecimal: {error}") from error
+
+
+def _untimely(block: Block, sample: Sample, max_lag_ms: int) -> str:
+    """Why a block does not tell the register at its slot, "" when it does."""
+    lag_ms = block.wall_ms - sample.slot_ms
+    return EARLY if lag_ms < 0 else LATE if lag_ms > max_lag_ms else ""
+
+
+_checked: dict[int, tuple[MeteringConfiguration, dict[str, str]]] = {}
+
+
+def _unusable_meters(configuration: MeteringConfiguration) -> dict[str, str]:
+    """Meters whose name or profile cannot be used, and why; found once for each configuration object."""
+    known = _checked.get(id(configuration))
+    if known is None:
+        if len(_checked) >= MAX_CONFIGURATIONS:
+            _checked.clear()
+        # The object is kept beside the answer, so that its id stays its own.
+        known = _checked[id(configuration)] = (configuration, _find_unusable(configuration))
+    return known[1]
+
+
+def _find_unusable(configuration: MeteringConfiguration) -> dict[str, str]:
+    unusable: dict[str, str] = {}
+    seen: set[str] = set()
+    for meter in configuration.meters:
+        problem = next(problems(meter.profile), "")
+        if problem:
+            unusable[meter.id] = f"has the unusable profile {meter.profile.id}: {problem}"
+        if meter.id in seen:
+            unusable[meter.id] = "is described twice"
+        seen.add(meter.id)
+        try:
+            check_local(meter.id, "meter")
+        except BadName as error:
+            unusable[meter.id] = f"cannot be used: {error}"
+    return unusable
+
+
+def _shown(place: Place) -> str:
+    return f"{place.edge_id} {place.epoch}/{place.i}"

@@ -1,0 +1,1 @@
+"""Broker to evidence log and readings view: nothing lost, nothing twice."""

@@ -1,0 +1,145 @@
+"""The ingest process: one loop that receives, acknowledges, marks and feeds the view. Names the adapters."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+from hakari.clock import PlantClock
+from hakari.errors import HakariError
+from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, SystemClock, Tick
+from hakari.log.keyfile import load
+from hakari.log.mark import Cosigner
+from hakari.log.roster import Roster
+from hakari.names import Origin
+from hakari.settings import beside
+from hakari.store.evidence import EvidenceLog
+from hakari.store.evidence_sqlite import SqliteEvidenceLog
+from hakari.store.view_sqlite import SqliteReadingsView
+from ingest.feed import Feeder
+from ingest.inbox import Inbox
+from ingest.protocol import Receiver
+from ingest.settings import Settings, load_roster, load_settings
+from ingest.worker import Worker
+
+TAKE_S = 0.05
+ROSTER_CHECK_S = 2.0
+REPORT_S = 60.0
+FEED_STEPS = 4
+
+_log = logging.getLogger("hakari.ingest")
+
+
+def run(config: Path) -> None:
+    """Runs until SIGTERM or SIGINT; ends with an error when a store fails."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = load_settings(config, os.environ)
+    folder = config.parent
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    clock, follower = _clock(settings)
+    inbox = Inbox(settings.broker, folder)
+    evidence = SqliteEvidenceLog(folder / settings.ingest.evidence)
+    view = SqliteReadingsView(folder / settings.ingest.view)
+    try:
+        roster = _RosterFile(config, settings)
+        cosigner = Cosigner(settings.ingest.cosigner_name, load(folder / settings.ingest.cosigner_key_file))
+        receiver = Receiver(evidence, roster.read(), cosigner)
+        worker = Worker(evidence, receiver, inbox, time.monotonic)
+        if follower is not None:
+            follower.start()
+        inbox.start()
+        _loop(stop, inbox, worker, receiver, roster, evidence, Feeder(evidence, view), clock)
+    finally:
+        inbox.stop()
+        view.close()
+        evidence.close()
+        if follower is not None:
+            follower.stop()
+
+
+def _loop(
+    stop: threading.Event,
+    inbox: Inbox,
+    worker: Worker,
+    receiver: Receiver,
+    roster: _RosterFile,
+    evidence: EvidenceLog,
+    feeder: Feeder,
+    clock: PlantClock,
+) -> None:
+    checked = reported = time.monotonic()
+    behind: set[Origin] = set(evidence.origins())
+    while not stop.is_set():
+        inbox.check()
+        deliveries = inbox.take(0.0 if behind else TAKE_S)
+        now_ms = clock.now().wall_ms
+        if deliveries:
+            behind |= worker.handle(deliveries, now_ms)
+        worker.send_marks(now_ms)
+        if _feed(feeder, behind):
+            behind.clear()
+        now_s = time.monotonic()
+        if now_s - checked >= ROSTER_CHECK_S:
+            checked = now_s
+            receiver.roster = roster.read_again(receiver.roster)
+        if now_s - reported >= REPORT_S:
+            reported = now_s
+            _log.info(
+                "messages %s", json.dumps({**worker.counts, "connected": inbox.connected, "broker": inbox.refusal})
+            )
+
+
+def _feed(feeder: Feeder, behind: set[Origin]) -> bool:
+    """One step of the view towards the evidence, so that a rebuild never keeps messages waiting; True when level."""
+    if not behind:
+        return True
+    fed = feeder.catch_up(origins=sorted(behind), max_steps=FEED_STEPS)
+    for origin in fed.ahead:
+        _log.error(
+            "the view is ahead of the evidence of %s (restored from a backup?); run: hakari view rebuild", origin
+        )
+    return fed.done
+
+
+class _RosterFile:
+    """The roster on disk; a newer serial replaces the one in use, a broken file is reported and ignored."""
+
+    def __init__(self, config: Path, settings: Settings) -> None:
+        self._config = config
+        self._table = settings.ingest
+        self._seen = 0
+
+    def read(self) -> Roster:
+        self._seen = beside(self._config, self._table.roster_file).stat().st_mtime_ns
+        return load_roster(self._config, self._table)
+
+    def read_again(self, present: Roster) -> Roster:
+        try:
+            if beside(self._config, self._table.roster_file).stat().st_mtime_ns == self._seen:
+                return present
+            newer = self.read()
+        except (OSError, HakariError) as error:
+            _log.warning("the roster cannot be read, the present one stays: %s", error)
+            return present
+        return newer if newer.serial > present.serial else present
+
+
+def _clock(settings: Settings) -> tuple[PlantClock, LockstepClient | None]:
+    if settings.clock.source == "system":
+        return SystemClock(), None
+    clock = LockstepClock()
+    host, _, port = settings.clock.address.rpartition(":")
+
+    def follow(tick: Tick) -> None:
+        clock.set(tick)
+        client.answer(Answer(tick.tick))
+
+    client = LockstepClient(host, int(port), Hello("ingest", "watch"), follow)
+    return clock, client

@@ -1,0 +1,1 @@
+"""Plants that speak Modbus, the lockstep driver and the demo."""

@@ -1,0 +1,95 @@
+"""What the commands of this room run: broker, plants in wall-clock time, and a scenario in lockstep."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from hakari import settings
+from simulate import broker
+from simulate.driver import Driver, Progress
+from simulate.modbus import PlantServer, TimeMs
+from simulate.plant import ROOM, Plant, load_plant
+from simulate.scenario import Scenario, check_known
+
+Addresses = dict[str, str]
+Say = Callable[[Addresses], None]
+
+
+async def run_broker(config: Path, environ: Mapping[str, str]) -> None:
+    """Serves MQTT until SIGTERM or SIGINT."""
+    chosen = settings.load(config, broker.BrokerSettings, ROOM, environ)
+    await broker.serve(chosen, settings.beside(config, chosen.users_file), stop_event())
+
+
+async def run_plants(paths: list[Path], at_ms: int | None, environ: Mapping[str, str], say: Say) -> None:
+    """Serves the plants' meters until SIGTERM or SIGINT; plant time is the wall clock, or runs on from `at_ms`."""
+    shift_ms = 0 if at_ms is None else at_ms - _wall_ms()
+    plants = [load_plant(path, environ) for path in paths]
+    for plant in plants:
+        check_known(plant, _wall_ms() + shift_ms, _wall_ms() + shift_ms)
+    async with serving(plants, lambda: _wall_ms() + shift_ms) as addresses:
+        say(addresses)
+        await stop_event().wait()
+
+
+async def run_lockstep(scenario: Scenario, *, hold: bool, say: Say, progress: Callable[[Progress], None]) -> bool:
+    """Drives the scenario to its end, and with `hold` serves on until SIGTERM or SIGINT.
+
+    Returns whether the end was reached; a signal before it ends the run early.
+
+    Errors: driver.NoAnswer when an edge or a watcher does not answer within the wait limit.
+    """
+    now_ms = [scenario.times_ms[0]]
+    stop = stop_event()
+    lock = scenario.lockstep
+    async with (
+        serving(scenario.plants, lambda: now_ms[0]) as addresses,
+        Driver(lock.edges, host=lock.host, port=lock.port, wait_limit_s=lock.wait_limit_s) as driver,
+    ):
+        say(addresses | {"lockstep": f"{driver.host}:{driver.port}"})
+        run = asyncio.create_task(driver.run(scenario.times_ms, lambda t_ms: now_ms.__setitem__(0, t_ms), progress))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({run, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if run.done():
+            await run
+            if hold:
+                await stopping
+        finished = run.done()
+        for task in (run, stopping):
+            task.cancel()
+        await asyncio.gather(run, stopping, return_exceptions=True)
+    return finished
+
+
+@asynccontextmanager
+async def serving(plants: list[Plant], time_ms: TimeMs) -> AsyncIterator[Addresses]:
+    """Every plant's meters served at `time_ms()`; gives {plant: host:port}."""
+    servers: list[PlantServer] = []
+    addresses: Addresses = {}
+    try:
+        for plant in plants:
+            server = PlantServer(plant, time_ms)
+            await server.start()
+            servers.append(server)
+            addresses[plant.name] = f"{plant.host}:{server.port}"
+        yield addresses
+    finally:
+        for server in servers:
+            await server.stop()
+
+
+def stop_event() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set in the running loop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,47 @@
+"""What tests share: where the recorded data and the real servers are, or why a test is skipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT.parent / "shared" / "data"
+
+settings.register_profile("hakari", deadline=None, derandomize=True, max_examples=50, print_blob=True)
+settings.load_profile("hakari")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of recorded plant data; skips where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"the recorded plant data is not beside the checkout ({os.path.relpath(DATA, ROOT)})")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def whole_files() -> bool:
+    """Whether recorded data is run whole (HAKARI_TEST_WHOLE_FILES=1) or a month of each file."""
+    return os.environ.get("HAKARI_TEST_WHOLE_FILES") == "1"
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> Path:
+    """The Mosquitto program: HAKARI_TEST_MOSQUITTO, else on the path; skips where there is none."""
+    named = os.environ.get("HAKARI_TEST_MOSQUITTO") or shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+    if not named:
+        pytest.skip("Mosquitto is not installed; set HAKARI_TEST_MOSQUITTO to its program")
+    if not Path(named).is_file():
+        pytest.fail(f"HAKARI_TEST_MOSQUITTO names {named}, which does not exist")
+    return Path(named)

@@ -1,0 +1,60 @@
+"""Planning: contiguous, gaps only inside a span, counters first; and slots of the wall clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edge.plan import requests_of
+from edge.sampler import next_slot
+from hakari.registers.profile import Point, Profile, Span
+
+
+def _plan(points: list[Point], spans: tuple[Span, ...] = (), max_words: int = 125) -> list[tuple[int, int, int]]:
+    profile = Profile("p", "maker", "model", "source", "two-sources", points, list(spans), max_words)
+    return [(r.function, r.address, r.count) for r in requests_of(profile, 1)]
+
+
+def _point(address: int, type_: Any = "u16", kind: Any = "gauge", **more: Any) -> Point:
+    return Point(f"p{address}", address, type_, kind, **more)
+
+
+def test_contiguous_points_are_one_request() -> None:
+    assert _plan([_point(4), _point(0, "u32"), _point(2, "u32")]) == [(3, 0, 5)]
+
+
+def test_gap_is_crossed_only_inside_a_span() -> None:
+    points = [_point(0), _point(5)]
+    assert _plan(points) == [(3, 0, 1), (3, 5, 1)]
+    assert _plan(points, (Span("holding", 0, 6),)) == [(3, 0, 6)]
+    assert _plan(points, (Span("holding", 1, 4),)) == [(3, 0, 6)]
+    assert _plan(points, (Span("holding", 0, 4),)) == [(3, 0, 1), (3, 5, 1)]
+    assert _plan(points, (Span("input", 0, 6),)) == [(3, 0, 1), (3, 5, 1)]
+    assert _plan(points, (Span("holding", 0, 3), Span("holding", 3, 3))) == [(3, 0, 1), (3, 5, 1)]
+
+
+def test_no_request_is_longer_than_the_meter_allows_and_no_value_is_split() -> None:
+    points = [_point(address, "u64") for address in range(0, 40, 4)]
+    assert _plan(points, max_words=10) == [(3, 0, 8), (3, 8, 8), (3, 16, 8), (3, 24, 8), (3, 32, 8)]
+    assert _plan([_point(address) for address in range(250)]) == [(3, 0, 125), (3, 125, 125)]
+
+
+def test_value_and_its_scale_point_are_one_request() -> None:
+    span = Span("holding", 0, 20)
+    points = [_point(0), _point(9, scale_point="p12"), _point(12, "sunssf", "scale")]
+    assert _plan(points, (span,), max_words=10) == [(3, 0, 1), (3, 9, 4)]
+
+
+def test_counters_come_first_then_the_address() -> None:
+    points = [_point(0), _point(50, "u32", "counter", unit="Wh"), _point(90, kind="identity")]
+    assert _plan([*points, _point(20, "u32", "counter", unit="Wh", table="input")]) == [
+        (3, 50, 2), (4, 20, 2), (3, 0, 1), (3, 90, 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "slot_ms"),
+    [(0, 900_000), (899_999, 900_000), (900_000, 1_800_000), (1_467_356_400_001, 1_467_357_300_000)],
+)
+def test_next_slot_is_the_first_after_now(now_ms: int, slot_ms: int) -> None:
+    assert next_slot(now_ms, 900_000) == slot_ms
