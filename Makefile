@@ -33,7 +33,7 @@ prove: $(READY)
 
 docs: $(READY)
 	@for page in configuration commands; do echo "docs: docs/$$page.md"; \
-		$(BIN)/python docs/$$page.py > docs/$$page.part && mv docs/$$page.part docs/$$page.md || exit 1; done
+		$(BIN)/python docs/$$page.py > docs/$$page.part && mv docs/$$page.part docs/$$page.md || { rm -f docs/$$page.part; exit 1; }; done
 
 format: $(READY)
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .

@@ -10,7 +10,12 @@ DecimalText = Annotated[
     str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="An exact decimal number.", examples=["858.896945"])
 ]
 TimeText = Annotated[
-    str, Field(description="RFC 3339 with offset.", examples=["2016-07-01T00:00:00-07:00"], json_schema_extra={"format": "date-time"})
+    str,
+    Field(
+        description="RFC 3339 with offset.",
+        examples=["2016-07-01T00:00:00-07:00"],
+        json_schema_extra={"format": "date-time"},
+    ),
 ]
 Sha256Text = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 in hex.")]
 Link = Annotated[str, Field(description="An address of this API.", examples=["/v1/leaves/sola-e1/1467331200/12"])]
@@ -27,8 +32,6 @@ class Listed(Answer):
 
     next: str | None = Field(description="Continues the list as `?next=`; null on the last page.")
     next_url: str | None = Field(description="The address of the next page; null on the last.")
-
-
 
 
 class MethodologyNamed(Answer):
@@ -78,7 +81,9 @@ class MethodologyUsed(MethodologyNamed):
     title: str
     title_ja: str
     standing: str = Field(description="published, second-hand or recalled.", examples=["recalled"])
-    notice: str = Field(description="Empty only for a published text.", examples=["not checked against the approved text"])
+    notice: str = Field(
+        description="Empty only for a published text.", examples=["not checked against the approved text"]
+    )
     notice_ja: str
     formula: str
 
@@ -118,7 +123,9 @@ class PeriodSummary(Answer):
     project_id: str
     kind: str = Field(description="month, year or custom.", examples=["month"])
     version: int
-    state: str = Field(description="open, closed, submitted, locked, verified, issued or superseded.", examples=["open"])
+    state: str = Field(
+        description="open, closed, submitted, locked, verified, issued or superseded.", examples=["open"]
+    )
     credits: bool = Field(description="False while provisional: such a result credits nothing.")
     standing: str = Field(description="Standing of the methodology.", examples=["recalled"])
     notice: str = Field(description="To be shown with the totals; empty only for a published text.")
@@ -256,7 +263,9 @@ class Reading(Answer):
 
     time: TimeText
     value: DecimalText | None = Field(description="In `unit`; null when the quality is bad.")
-    unit: str | None = Field(description="From the logged configuration; null where that is not known.", examples=["Wh"])
+    unit: str | None = Field(
+        description="From the logged configuration; null where that is not known.", examples=["Wh"]
+    )
     quality: str = Field(description="good, uncertain or bad.", examples=["good"])
     reason: str = Field(description="Why it is not good; empty when it is.")
     type: str = Field(examples=["u32"])

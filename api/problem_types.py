@@ -137,7 +137,9 @@ TYPES: dict[str, ProblemType] = {
     ),
     "internal": ProblemType(
         500,
-        Words("Our own fault", "The server failed; its log has the details under the trace id.", "Report the trace id."),
+        Words(
+            "Our own fault", "The server failed; its log has the details under the trace id.", "Report the trace id."
+        ),
         Words("サーバー側の誤りです", "詳細はトレース番号とともにログにあります。", "トレース番号を知らせてください。"),
     ),
     "unavailable": ProblemType(

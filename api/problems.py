@@ -46,7 +46,7 @@ class Problem(BaseModel):
     trace_id: str = Field(description="Names this request in the server's log.", examples=["9f2c4e1ab07d3358"])
 
 
-class ApiProblem(Exception):  # noqa: N818 - it is what the client gets, not an error of ours
+class ApiProblem(Exception):
     """Raised by a route to answer with the problem `code`."""
 
     def __init__(
@@ -69,7 +69,9 @@ def not_found(what: str) -> ApiProblem:
     return ApiProblem("not-found", f"{shown(what)} does not exist or is not visible to this token")
 
 
-def invalid(name: str, value: object, message: str, limit: str | None = None, code: str = "invalid-value") -> ApiProblem:
+def invalid(
+    name: str, value: object, message: str, limit: str | None = None, code: str = "invalid-value"
+) -> ApiProblem:
     """The answer for one query parameter that cannot be used; `message` says what is wrong and what to do."""
     error = FieldError(pointer=f"/query/{name}", message=message, value=shown(str(value)), limit=limit)
     return ApiProblem(code, f"query parameter {name}: {message}", [error])
@@ -136,7 +138,9 @@ async def _validation(request: Request, error: Exception) -> Response:
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
     context = error.get("ctx", {})
-    limit = next((str(context[name]) for name in ("le", "ge", "lt", "gt", "max_length", "min_length") if name in context), None)
+    limit = next(
+        (str(context[name]) for name in ("le", "ge", "lt", "gt", "max_length", "min_length") if name in context), None
+    )
     missing = error["type"] == "missing"
     message = "is missing; add it" if missing else f"{error['msg'][:1].lower()}{error['msg'][1:]}; correct it"
     return FieldError(

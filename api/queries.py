@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple, cast
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, params
 from fastapi.routing import APIRoute
 
 from api.problems import ApiProblem, FieldError, invalid, shown
@@ -44,7 +44,7 @@ async def only_known(request: Request) -> None:
         raise ApiProblem("unknown-parameter", f"query parameter {shown(name)} {advice}", [error])
 
 
-def accepts(*kinds: str) -> object:
+def accepts(*kinds: str) -> params.Depends:
     """A dependency that refuses an Accept header which rules out every one of `kinds`."""
 
     async def check(request: Request) -> None:
@@ -54,7 +54,7 @@ def accepts(*kinds: str) -> object:
         if ranges and not usable.intersection(ranges):
             raise ApiProblem("not-acceptable", f"this address answers with {' or '.join(kinds)}; accept that")
 
-    return Depends(check)
+    return params.Depends(check)
 
 
 def _names(route: APIRoute) -> set[str]:
@@ -102,7 +102,9 @@ async def page_of(
         message = f"{shown(str(limit))} is above {MAX_LIMIT}; ask for less and follow next_url"
         raise invalid("limit", limit, message, str(MAX_LIMIT), "page-too-large")
     path = request.url.path
-    filters = tuple((name, value) for name, value in request.query_params.multi_items() if name not in ("limit", "next"))
+    filters = tuple(
+        (name, value) for name, value in request.query_params.multi_items() if name not in ("limit", "next")
+    )
     return Page(limit, None if next_ is None else _after(next_, _digest(path, filters)), path, filters)
 
 

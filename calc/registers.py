@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from decimal import ROUND_FLOOR, Context, Decimal
+from decimal import ROUND_FLOOR, Context, Decimal, Inexact, InvalidOperation, Overflow
 from typing import NamedTuple
 
 from calc.rules import CAPACITY_MARGIN, PHANTOM_LIMIT_MS
@@ -18,6 +18,8 @@ from hakari.registers.reading import EXACT, WIDTH_BITS, exact_value
 from hakari.wire.rows import Row, once
 
 HOUR_MS = 3_600_000
+MAX_DIGITS_BEFORE = 40
+MAX_DIGITS_AFTER = 160
 UNSIGNED = frozenset({"u16", "u32", "u64", "acc32"})
 CAP_CONTEXT = Context(prec=50, rounding=ROUND_FLOOR)
 
@@ -72,20 +74,33 @@ def limit_of(metering: Metering, elapsed_ms: int) -> Decimal | None:
 
 def course_of(rows: Iterable[Row], metering: Metering) -> Course:
     """The course of the register whose readings are `rows`, in any order and with any repeated."""
-    good = [row for row in once(rows) if row.quality == Quality.GOOD]
-    walk = _Walk(good, metering)
+    good = [(row, value) for row in once(rows) if (value := _usable(row)) is not None]
+    walk = _Walk([row for row, _ in good], [value for _, value in good], metering)
     position = 0
     while position < len(good):
         position = walk.step(position)
     return Course(walk.samples, [sample.row.t_ms for sample in walk.samples], walk.incidents)
 
 
+def _usable(row: Row) -> Decimal | None:
+    """The value of a GOOD reading; None also for a number so large or fine that exact sums would not hold it."""
+    if row.quality != Quality.GOOD or row.type not in WIDTH_BITS:
+        return None
+    try:
+        value = exact_value(row.type, row.raw, row.exponent)
+    except (Inexact, InvalidOperation, Overflow):
+        return None
+    exponent = value.as_tuple().exponent
+    fits = isinstance(exponent, int) and -exponent <= MAX_DIGITS_AFTER and value.adjusted() < MAX_DIGITS_BEFORE
+    return value if fits else None
+
+
 class _Walk:
     """One pass over GOOD readings; every step either accepts reading `position` or removes some."""
 
-    def __init__(self, good: Sequence[Row], metering: Metering) -> None:
+    def __init__(self, good: Sequence[Row], values: Sequence[Decimal], metering: Metering) -> None:
         self._good = good
-        self._values = [exact_value(row.type, row.raw, row.exponent) for row in good]
+        self._values = values
         self._metering = metering
         self._index: list[int] = []
         self.samples: list[Sample] = []

@@ -26,6 +26,7 @@ Every room reads one TOML file. An unknown key is refused with the nearest known
 file's folder. Any key of a room's file can be overridden in the environment: `HAKARI_EDGE__BROKER__PORT=8883` is
 `port` in `[broker]` of the edge's file. Secrets are read from files of mode 0600, which the configuration names.
 """
+CALLS = frozenset({"settings.load", "settings.convert", "load", "convert"})
 SIMPLE: dict[type[inspect.Type], str] = {
     inspect.BoolType: "`true` or `false`",
     inspect.DateType: "date",
@@ -56,12 +57,12 @@ def files() -> list[File]:
 
 
 def _loaded(tree: ast.Module) -> Iterator[str]:
-    """The class names in calls of `settings.load` and `settings.convert`."""
+    """The class names in calls of `load` and `convert` of hakari.settings."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and len(node.args) >= 3:
-            called = ast.unparse(node.func)
-            if called in {"settings.load", "settings.convert"}:
-                yield ast.unparse(node.args[1])
+            kind = ast.unparse(node.args[1])
+            if ast.unparse(node.func) in CALLS and kind.rsplit(".", 1)[-1][:1].isupper():
+                yield kind
 
 
 def _resolve(module: str, dotted: str) -> type[msgspec.Struct]:

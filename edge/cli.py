@@ -18,7 +18,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class MeterUnreachable(NotReachable):
-    """A meter gave no answer to any request."""
+    """No request brought a word from the meter itself."""
 
 
 class ReadingReport(msgspec.Struct, frozen=True):
@@ -75,19 +75,23 @@ def check(config: Path, as_json: bool) -> int:
 @click.option("--meter", "meter_id", required=True, help="The id of the meter.")
 @AS_JSON
 def read(config: Path, meter_id: str, as_json: bool) -> int:
-    """Read one meter once, now, and show it decoded. Nothing is stored or sent."""
+    """Read one meter once, now, and show it decoded. Nothing is stored or sent.
+
+    Ends with 4 when the meter does not answer, with 5 when a request fails or another meter answers.
+    """
     report = asyncio.run(_read(config, meter_id))
     rows = [(one.point, one.value, one.unit, one.quality, one.reason) for one in report.readings]
     lines = [f"{name}: {held}" for name, held in report.identity.items()]
     lines += [table(("point", "value", "unit", "quality", "reason"), rows, right=(1,))]
     show(report, "\n".join(lines), as_json)
-    return DATA_PROBLEM if any(one.reason.startswith("identity") for one in report.readings) else 0
+    another = any(one.reason.startswith("identity") for one in report.readings)
+    return DATA_PROBLEM if another or report.errors else 0
 
 
 async def _read(config: Path, meter_id: str) -> ReadReport:
     from edge.modbus import Bus  # noqa: PLC0415 - loaded with its command
     from edge.plan import plan_of  # noqa: PLC0415
-    from edge.sampler import sample_slot  # noqa: PLC0415
+    from edge.sampler import is_silent, sample_slot  # noqa: PLC0415
     from edge.settings import SettingsInvalid, load_settings, metering_configuration  # noqa: PLC0415
     from hakari.lockstep import SystemClock  # noqa: PLC0415
     from hakari.registers.decode import decode_sample, identities  # noqa: PLC0415
@@ -105,7 +109,7 @@ async def _read(config: Path, meter_id: str) -> ReadReport:
     taken = await sample_slot({place.id: bus}, (planned,), clock.now().wall_ms, clock)
     bus.close()
     blocks = [(bytes.fromhex(b.request), bytes.fromhex(b.answer), b.error) for b in taken.blocks]
-    if not any(answer for _, answer, _ in blocks):
+    if all(is_silent(answer, error) for _, answer, error in blocks):
         where = f"{place.host}:{place.port}, unit {planned.meter.unit}"
         raise MeterUnreachable(
             f"meter {meter_id} at {where} does not answer ({blocks[0][2]}); check address and cabling"

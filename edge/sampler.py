@@ -61,13 +61,14 @@ async def _read_meter(bus: Reads, meter: MeterPlan, clock: PlantClock) -> list[B
             exchange = Exchange(request.encode(), b"", NOT_TRIED + silent, now.wall_ms, now.mono_ms, 0)
         else:
             exchange = await bus.read(request, clock)
-            silent = exchange.error if _is_silent(exchange) else ""
+            silent = exchange.error if is_silent(exchange.answer, exchange.error) else ""
         blocks.append(block_of(meter.meter.id, exchange))
     return blocks
 
 
-def _is_silent(exchange: Exchange) -> bool:
-    return bool(exchange.error) and (not exchange.answer or exchange.error.startswith(SILENT))
+def is_silent(answer: bytes, error: str) -> bool:
+    """Whether an exchange brought no word from the meter itself."""
+    return bool(error) and (not answer or error.startswith(SILENT))
 
 
 def block_of(meter: str, exchange: Exchange) -> Block:

@@ -125,7 +125,7 @@ def _check_checkpoint(origin: Origin, stored: StoredLeaf, root: bytes, roster: R
     try:
         checkpoint = open_checkpoint(stored.checkpoint, key)
     except CheckpointInvalid as error:
-        problems.add(origin, stored.i, str(error))
+        problems.add(origin, stored.i, f"its checkpoint cannot be used: {error}")
         return
     if checkpoint.origin != origin or checkpoint.size != size:
         problems.add(origin, stored.i, f"its checkpoint is that of {checkpoint.origin}, size {checkpoint.size}")

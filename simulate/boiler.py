@@ -7,13 +7,13 @@ from fractions import Fraction
 
 from simulate import noise
 from simulate.solar import END_MS, MS_PER_DAY, SLOT_MS
-from simulate.source import Integrator, Source, Span
+from simulate.source import MS_PER_HOUR, Integrator, Source, Span
 
 HEATING_LIMIT_C = 17.0  # no space heating above this outdoor temperature
 DESIGN_OUTDOOR_C = -15.0  # full capacity at this outdoor temperature
 HOT_WATER_SHARE = 0.08  # of capacity, all year
-AUX_STANDBY_SHARE = 0.001  # of capacity: controls and circulation pump
-AUX_LOAD_SHARE = 0.012  # of the heat: fans, fuel feed, pumps
+AUX_STANDBY_SHARE = Fraction(1, 1000)  # of capacity: controls and circulation pump
+AUX_LOAD_SHARE = Fraction(12, 1000)  # of the heat: fans, fuel feed, pumps
 STEAM_WH_PER_KG = Fraction(2_433_000, 3600)  # 2433 kJ/kg: steam of 7 bar g from feed water of 80 °C
 
 
@@ -29,7 +29,6 @@ class BoilerModel(Source):
         self._capacity_w = capacity_w
         self._mean_outdoor_c = mean_outdoor_c
         self._heat = Integrator(self._heat_mw, start_ms, SLOT_MS)
-        self._aux = Integrator(self._aux_mw, start_ms, SLOT_MS)
 
     def value(self, quantity: str, t_ms: int) -> Fraction:
         """See `Source.value`."""
@@ -38,8 +37,8 @@ class BoilerModel(Source):
             "heat_power_w": lambda: self._heat.power_w(t_ms),
             "steam_kg": lambda: self._heat.positive_wh(t_ms) / STEAM_WH_PER_KG,
             "steam_kg_h": lambda: self._heat.power_w(t_ms) / STEAM_WH_PER_KG,
-            "aux_wh": lambda: self._aux.positive_wh(t_ms),
-            "aux_power_w": lambda: self._aux.power_w(t_ms),
+            "aux_wh": lambda: self._aux(self._heat.positive_wh(t_ms), Fraction(t_ms - self.span.start_ms, MS_PER_HOUR)),
+            "aux_power_w": lambda: self._aux(self._heat.power_w(t_ms), Fraction(1)),
             "outdoor_c": lambda: Fraction(round(self._outdoor_c(t_ms) * 100), 100),
         }
         return values[quantity]()
@@ -57,5 +56,6 @@ class BoilerModel(Source):
         hot_water = HOT_WATER_SHARE * (0.5 + noise.smooth(self._seed, "tap", t_ms / 1_800_000))
         return round(min(cold + hot_water, 1.0) * self._capacity_w * 1000)
 
-    def _aux_mw(self, slot: int) -> int:
-        return round(AUX_STANDBY_SHARE * self._capacity_w * 1000 + AUX_LOAD_SHARE * self._heat_mw(slot))
+    def _aux(self, heat: Fraction, hours: Fraction) -> Fraction:
+        """Electricity that goes with `heat`: its share of the load, and the standby of those hours."""
+        return AUX_LOAD_SHARE * heat + AUX_STANDBY_SHARE * Fraction(self._capacity_w) * hours

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -17,7 +18,10 @@ import msgspec
 from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import Action, BaseContext
-from amqtt.errors import BrokerError
+from amqtt.errors import AMQTTError, BrokerError, CodecError, MQTTError, NoDataError
+from amqtt.mqtt.connack import CONNECTION_ACCEPTED, NOT_AUTHORIZED, UNACCEPTABLE_PROTOCOL_VERSION, ConnackPacket
+from amqtt.mqtt.connect import ConnectPacket, ConnectPayload, ConnectVariableHeader
+from amqtt.mqtt.packet import CONNECT, MQTTFixedHeader
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
@@ -26,6 +30,8 @@ from simulate import acl, users
 
 MAX_PACKET_BYTES = 256 * 1024
 MAX_CONNECTIONS = 200
+CONNECT_LIMIT_S = 10.0
+MQTT_311 = 4
 ACTIONS: dict[Action, acl.Action] = {
     Action.PUBLISH: "publish",
     Action.SUBSCRIBE: "subscribe",
@@ -53,8 +59,17 @@ class UsersConfig:
     users_file: str
 
 
+def may_enter(known: Mapping[str, str], client: Session | ConnectPacket) -> bool:
+    """Whether user name and password are right, the client id is the user name, and there is no will.
+
+    A will is refused because amqtt would publish it past the topic check.
+    """
+    right = users.matches(known, client.username, client.password)
+    return right and client.client_id == client.username and not client.will_flag
+
+
 class NamedUsers(BaseAuthPlugin):
-    """Lets a client in whose password is right, whose client id is its user name, and that leaves no will."""
+    """Lets in whom `may_enter` does."""
 
     Config = UsersConfig  # type: ignore[assignment]  # amqtt finds a plugin's own class by this name
 
@@ -65,12 +80,8 @@ class NamedUsers(BaseAuthPlugin):
         self._users = users.load(Path(config.users_file))
 
     async def authenticate(self, *, session: Session) -> bool | None:
-        """A will is refused because the broker would publish it past the topic check."""
-        right = users.matches(self._users, session.username, session.password)
-        if right and session.client_id == session.username and not session.will_flag:
-            return True
-        _LOG.warning("refused client %r as user %r", session.client_id, session.username)
-        return False
+        """Whether the client may enter; `BoundedBroker` asks the same before amqtt touches a session."""
+        return may_enter(self._users, session)
 
 
 class OwnTopics(BaseTopicPlugin):
@@ -89,9 +100,21 @@ class OwnTopics(BaseTopicPlugin):
 
 
 class BoundedReader(StreamReaderAdapter):
-    """Ends the connection at a packet larger than MAX_PACKET_BYTES, before a byte of it is kept."""
+    """Ends the connection at a packet larger than MAX_PACKET_BYTES, before a byte of it is kept.
 
-    _ended = False
+    What was read before `rewind` is read again after it.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        """Remembers what is read until `rewind`."""
+        super().__init__(reader)
+        self._ended = False
+        self._seen: bytearray | None = bytearray()
+        self._again = b""
+
+    def rewind(self) -> None:
+        """Begins again at the first byte, once."""
+        self._again, self._seen = bytes(self._seen or b""), None
 
     async def read(self, n: int = -1) -> bytes:
         """As asyncio's readexactly; after too large a packet every read finds the end of the stream."""
@@ -100,17 +123,59 @@ class BoundedReader(StreamReaderAdapter):
                 _LOG.warning("closed a connection: a packet of %d bytes is over the limit of %d", n, MAX_PACKET_BYTES)
             self._ended = True
             raise asyncio.IncompleteReadError(b"", n)
-        return await super().read(n)
+        content, self._again = self._again[:n], self._again[n:]
+        if len(content) < n:
+            content += await super().read(n - len(content))
+        if self._seen is not None:
+            self._seen += content
+        return content
 
 
 class BoundedBroker(Broker):
-    """amqtt's broker reading through BoundedReader. asyncio sets TCP_NODELAY on every socket by itself."""
+    """amqtt's broker behind a door: it sees bounded packets of clients that may enter, and no others.
+
+    amqtt itself ends a session of the same client id before it looks at the password. asyncio sets
+    TCP_NODELAY on every socket by itself.
+    """
+
+    def __init__(self, config: dict[str, Any], known: Mapping[str, str]) -> None:
+        """`known` are the users' password hashes."""
+        super().__init__(config)
+        self._known = known
 
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
     ) -> None:
         """See `Broker.stream_connected`."""
-        await self._client_connected(listener_name, BoundedReader(reader), StreamWriterAdapter(writer))
+        incoming, outgoing = BoundedReader(reader), StreamWriterAdapter(writer)
+        try:
+            async with asyncio.timeout(CONNECT_LIMIT_S):
+                code = await _answer_to_connect(incoming, self._known)
+                if code != CONNECTION_ACCEPTED:
+                    await ConnackPacket.build(0, code).to_stream(outgoing)
+        except (AMQTTError, MQTTError, NoDataError, CodecError, ValueError, OSError):
+            code = NOT_AUTHORIZED  # not MQTT, gone, or silent for too long
+        if code != CONNECTION_ACCEPTED:
+            writer.close()
+            return
+        incoming.rewind()
+        await self._client_connected(listener_name, incoming, outgoing)
+
+
+async def _answer_to_connect(incoming: BoundedReader, known: Mapping[str, str]) -> int:
+    """The CONNACK code for the first packet; amqtt's errors, or ValueError, where it is no CONNECT."""
+    fixed = await MQTTFixedHeader.from_stream(incoming)
+    if fixed is None or fixed.packet_type != CONNECT or fixed.remaining_length > MAX_PACKET_BYTES:
+        raise MQTTError("the first packet is no CONNECT")
+    header = await ConnectVariableHeader.from_stream(incoming, fixed)
+    if header.proto_level != MQTT_311:
+        _LOG.warning("refused protocol level %d; only MQTT 3.1.1 is spoken", header.proto_level)
+        return UNACCEPTABLE_PROTOCOL_VERSION
+    connect = ConnectPacket(fixed, header, await ConnectPayload.from_stream(incoming, fixed, header))
+    if may_enter(known, connect):
+        return CONNECTION_ACCEPTED
+    _LOG.warning("refused client %r as user %r", connect.client_id, connect.username)
+    return NOT_AUTHORIZED
 
 
 def configuration(settings_: BrokerSettings, users_file: Path) -> dict[str, Any]:
@@ -133,8 +198,7 @@ def configuration(settings_: BrokerSettings, users_file: Path) -> dict[str, Any]
 
 async def serve(settings_: BrokerSettings, users_file: Path, stopped: asyncio.Event) -> None:
     """Runs the broker until `stopped` is set. PortTaken, or UsersInvalid for the users file."""
-    users.load(users_file)
-    broker = BoundedBroker(configuration(settings_, users_file))
+    broker = BoundedBroker(configuration(settings_, users_file), users.load(users_file))
     try:
         await broker.start()
     except BrokerError as error:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
+CACHED = 4096
 _STEPS = 2**53
 
 
+@functools.lru_cache(maxsize=CACHED)
 def unit(seed: int, label: str, index: int) -> float:
     """A number in [0, 1) that depends on its arguments only."""
     digest = hashlib.blake2b(f"{seed}/{label}/{index}".encode(), digest_size=8).digest()

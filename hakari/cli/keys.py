@@ -22,9 +22,17 @@ from hakari.log.mark import Cosigner
 from hakari.log.note import SigningKey, is_name
 from hakari.log.publicfile import PublicKeyInvalid, edge_public_of, verifier_of
 from hakari.log.roster import ApprovedEpoch, EdgeKey, NamedKey, Roster
-from hakari.names import BadName, check_edge_id
+from hakari.names import BadName, check_edge_id, check_namespace
 
 Command = Callable[..., None]
+
+_EXAMPLE = """\b
+Example:
+  hakari keys roster new roster.note --owner owner.pem
+    --namespace plant.example
+    --edge sola-e1=sola-e1.pem.pub --epoch sola-e1=1790000000
+    --cosigner ingest.pem.pub --statement-key calc.pem.pub
+"""
 
 
 class _Keys(click.Group):
@@ -92,10 +100,10 @@ def keys() -> None:
 @_name
 @_json
 def owner(out: Path, name: str, as_json: bool) -> None:
-    """Create the owner key, which signs the roster and nothing else.
+    """Create the owner key, which signs the roster.
 
-    Prints the verifier key: print it in the contract or project document, since everything is trusted
-    because of this one line. Keep FILE off-line.
+    It signs nothing else. Prints the verifier key: print it in the contract or project document, since
+    everything is trusted because of this one line. Keep FILE off-line.
     """
     _make(out, lambda private: str(SigningKey(name, private).verifier), as_json, name)
 
@@ -104,9 +112,10 @@ def owner(out: Path, name: str, as_json: bool) -> None:
 @_out
 @_json
 def edge(out: Path, as_json: bool) -> None:
-    """Create the key of one edge, on the device that will use it.
+    """Create the key of one edge.
 
-    Prints the public key in base64 for `roster add-edge`.
+    Run it on the device that will use the key: it never leaves that device. Prints the public key in
+    base64 for `roster add-edge`.
     """
     _make(out, lambda private: base64.b64encode(keyfile.public_bytes(private)).decode(), as_json)
 
@@ -116,9 +125,10 @@ def edge(out: Path, as_json: bool) -> None:
 @_name
 @_json
 def cosigner(out: Path, name: str, as_json: bool) -> None:
-    """Create ingest's key, which signs the marks that say what is stored.
+    """Create ingest's key, which signs stored marks.
 
-    Prints the verifier key for `roster add-cosigner`.
+    A mark tells an edge what is safely stored, so that it need not send it again. Prints the verifier
+    key for `roster add-cosigner`.
     """
     _make(out, lambda private: str(Cosigner(name, private).verifier), as_json, name)
 
@@ -128,9 +138,9 @@ def cosigner(out: Path, name: str, as_json: bool) -> None:
 @_name
 @_json
 def statement(out: Path, name: str, as_json: bool) -> None:
-    """Create the key that signs the statements of locked periods.
+    """Create the key that signs statements.
 
-    Prints the verifier key for `roster add-statement-key`.
+    A statement is the signed record of a locked period. Prints the verifier key for `roster add-statement-key`.
     """
     _make(out, lambda private: str(SigningKey(name, private).verifier), as_json, name)
 
@@ -144,7 +154,7 @@ def roster() -> None:
     """
 
 
-@roster.command()
+@roster.command(epilog=_EXAMPLE)
 @_roster
 @click.option("--namespace", required=True, help="Domain name of the plant's owner, such as plant.example.")
 @click.option("--edge", "edges", multiple=True, metavar="EDGE=KEY", help="An edge and its .pub file or text.")
@@ -163,25 +173,19 @@ def new(  # noqa: PLR0913 - one option a part of the roster
     statements: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    r"""Write the first roster, serial 1, to the new file ROSTER.
+    """Write the first roster, serial 1, to a new file.
 
     Every option may be given more than once; what is missing can be added later. EDGE=EPOCH approves an
     epoch: its number is the time in UTC seconds at which the edge opened it.
-
-    \b
-    hakari keys roster new roster.note --owner owner.pem --namespace plant.example \
-      --edge sola-e1=sola-e1.pem.pub --epoch sola-e1=1790000000 \
-      --cosigner ingest.pem.pub --statement-key calc.pem.pub
     """
-    first = Roster(
-        namespace=namespace,
-        serial=1,
-        edges=[EdgeKey(edge_id, edge_public_of(key)) for edge_id, key in map(_pair, edges)],
-        epochs=[ApprovedEpoch(edge_id, _number(epoch)) for edge_id, epoch in map(_pair, epochs)],
-        cosigners=[_named(key) for key in cosigners],
-        statement_keys=[_named(key) for key in statements],
+    check_namespace(namespace)
+    parts = (
+        [EdgeKey(edge_id, edge_public_of(key)) for edge_id, key in map(_pair, edges)],
+        [ApprovedEpoch(edge_id, _number(epoch)) for edge_id, epoch in map(_pair, epochs)],
+        [_named(key) for key in cosigners],
+        [_named(key) for key in statements],
     )
-    rosterfile.create(roster_file, first, _owner(owner_file, owner_name))
+    first = rosterfile.create(roster_file, lambda: Roster(namespace, 1, *parts), _owner(owner_file, owner_name))
     _say(roster_file, first, as_json)
 
 
@@ -190,7 +194,7 @@ def new(  # noqa: PLR0913 - one option a part of the roster
 @click.option("--owner-key", required=True, metavar="KEY", help="The owner's .pub file, or its text.")
 @_json
 def show_roster(roster_file: Path, owner_key: str, as_json: bool) -> None:
-    """Verify ROSTER with the owner's key and print what it says."""
+    """Verify a roster and print what it says."""
     found = rosterfile.read(roster_file, verifier_of(owner_key))
     lines = [_summary(roster_file, found), ""]
     edges = [(key.edge, key.key, _position(key.start), _until(key)) for key in found.edges]
@@ -218,7 +222,7 @@ def add_edge(
     from_size: int,
     as_json: bool,
 ) -> None:
-    """Let an edge's key sign its checkpoints from a position on."""
+    """Let a key sign for an edge."""
     added = EdgeKey(_edge_id(edge_id), edge_public_of(key_text), from_epoch, from_size)
     _amend(roster_file, _owner(owner_file, owner_name), lambda old: old.following(edges=[*old.edges, added]), as_json)
 
@@ -238,10 +242,10 @@ def end_edge_key(
     size: int,
     as_json: bool,
 ) -> None:
-    """End an edge's present key after a checkpoint, since it was stolen, lost or replaced.
+    """End an edge's present key after a checkpoint.
 
-    Checkpoints up to and with this epoch and size stay valid. Add the new key with `add-edge` and the
-    position after it.
+    For a key that was stolen, lost or replaced. Checkpoints up to and with this epoch and size stay valid.
+    Add the new key with `add-edge` and the position after it.
     """
     _amend(roster_file, _owner(owner_file, owner_name), lambda old: old.ended(edge_id, epoch, size), as_json)
 
@@ -253,7 +257,7 @@ def end_edge_key(
 def approve_epoch(
     roster_file: Path, owner_file: Path, owner_name: str | None, edge_id: str, epoch: int, as_json: bool
 ) -> None:
-    """Let the readings of one epoch of an edge be credited.
+    """Let an epoch of an edge be credited.
 
     Ask first why the edge opened it: its leaf 0 names the reason and the mark that it follows.
     """
@@ -265,7 +269,7 @@ def approve_epoch(
 @_roster
 @_vkey("cosigner")
 def add_cosigner(roster_file: Path, owner_file: Path, owner_name: str | None, key_text: str, as_json: bool) -> None:
-    """Let edges trust the marks of one more ingest key."""
+    """Let edges trust one more ingest key."""
     added = _named(key_text)
     owner_key = _owner(owner_file, owner_name)
     _amend(roster_file, owner_key, lambda old: old.following(cosigners=[*old.cosigners, added]), as_json)
@@ -277,7 +281,7 @@ def add_cosigner(roster_file: Path, owner_file: Path, owner_name: str | None, ke
 def add_statement_key(
     roster_file: Path, owner_file: Path, owner_name: str | None, key_text: str, as_json: bool
 ) -> None:
-    """Let verifiers trust the statements of one more key."""
+    """Let verifiers trust one more calc key."""
     added = _named(key_text)
     owner_key = _owner(owner_file, owner_name)
     _amend(roster_file, owner_key, lambda old: old.following(statement_keys=[*old.statement_keys, added]), as_json)

@@ -32,9 +32,15 @@ def read(path: Path | str, owner: VerifierKey) -> Roster:
     return open_roster(note, owner)
 
 
-def create(path: Path | str, roster: Roster, owner: SigningKey) -> None:
-    """The first roster in a new file; an existing file is never touched."""
-    write_new(path, sign_roster(roster, owner), ROSTER_MODE)
+def create(path: Path | str, make: Callable[[], Roster], owner: SigningKey) -> Roster:
+    """The first roster, as `make` gives it, in a new file; an existing file is never touched."""
+    try:
+        first = make()
+        note = sign_roster(first, owner)
+    except RosterInvalid as error:
+        raise RosterRefused(f"roster {path} is not written: {error}") from error
+    write_new(path, note, ROSTER_MODE)
+    return first
 
 
 def amend(path: Path | str, owner: SigningKey, change: Callable[[Roster], Roster]) -> Roster:

@@ -33,7 +33,7 @@ Opener = Callable[[Path], SqliteEvidenceLog]
 ADAPTERS: dict[str, Opener] = {"sqlite": lambda folder: SqliteEvidenceLog(folder / "evidence.db", limits=LIMITS)}
 
 
-@pytest.fixture(params=ADAPTERS.values(), ids=ADAPTERS.keys())
+@pytest.fixture(params=list(ADAPTERS.values()), ids=list(ADAPTERS))
 def opener(request: pytest.FixtureRequest) -> Opener:
     found: Opener = request.param
     return found

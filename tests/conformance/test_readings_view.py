@@ -22,7 +22,7 @@ Opener = Callable[[Path], SqliteReadingsView]
 ADAPTERS: dict[str, Opener] = {"sqlite": lambda folder: SqliteReadingsView(folder / "view.db")}
 
 
-@pytest.fixture(params=ADAPTERS.values(), ids=ADAPTERS.keys())
+@pytest.fixture(params=list(ADAPTERS.values()), ids=list(ADAPTERS))
 def opener(request: pytest.FixtureRequest) -> Opener:
     found: Opener = request.param
     return found
@@ -135,7 +135,7 @@ def test_cursors_are_apart(view: SqliteReadingsView) -> None:
 
 def test_rows_of_another_place_are_our_own_fault(view: SqliteReadingsView) -> None:
     for wrong in (row(3), row(0, epoch=2), row(0, point="boil-e1/m/energy"), row(0, point="sola-e10/m/energy")):
-        with pytest.raises(StoreMisused, match="is not of sola-e1 1/0..3"):
+        with pytest.raises(StoreMisused, match=r"is not of sola-e1 1/0..3"):
             view.write(EDGE, 1, 3, [wrong], [])
     with pytest.raises(StoreMisused, match="refusal"):
         view.write(EDGE, 1, 3, [], [Refused(EDGE, 1, 3, "reason")])

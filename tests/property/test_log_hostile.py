@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -88,8 +91,6 @@ def test_a_note_taken_apart_is_put_together_again(note: bytes) -> None:
         parts = take_apart(note)
     except NoteInvalid:
         return
-    from base64 import b64encode
-
     lines = [f"— {name} {b64encode(key_id + blob).decode()}\n" for name, key_id, blob in parts.signatures]
     assert f"{parts.text}\n{''.join(lines)}".encode() == note
 
@@ -97,18 +98,12 @@ def test_a_note_taken_apart_is_put_together_again(note: bytes) -> None:
 @settings(max_examples=300, deadline=None)
 @given(text=st.one_of(st.text(max_size=200), st.just(CHECKPOINT.text()), st.just(str(OWNER.verifier))))
 def test_texts_have_one_form(text: str) -> None:
-    try:
+    with suppress(CheckpointInvalid):
         assert Checkpoint.parse(text).text() == text
-    except CheckpointInvalid:
-        pass
-    try:
+    with suppress(NoteInvalid):
         assert str(VerifierKey.parse(text)) == text
-    except NoteInvalid:
-        pass
-    try:
+    with suppress(RosterInvalid):
         assert Roster.parse(text).text() == text
-    except RosterInvalid:
-        pass
     opens(lambda: decode64(text, "field"), NoteInvalid)
 
 
@@ -130,18 +125,14 @@ def test_any_checkpoint_and_mark_round_trip(size: int, root: bytes, time_s: int)
 @given(data=st.data())
 def test_json_of_any_shape_is_no_roster(data: st.DataObject) -> None:
     """Signed by the owner, so that only the reading of it stands between it and the rooms."""
-    import json
-
     leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))
     value = st.recursive(
         leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
     )
     content = {**ROSTER.content(), data.draw(st.sampled_from(list(ROSTER.content()))): data.draw(value)}
     note = sign(f"hakari roster v1\n{json.dumps(content, separators=(',', ':'))}\n", OWNER)
-    try:
+    with suppress(RosterInvalid):
         assert open_roster(note, OWNER.verifier).content() == content
-    except RosterInvalid as error:
-        assert str(error)
 
 
 def test_strangers_never_open() -> None:

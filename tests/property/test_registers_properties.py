@@ -13,11 +13,11 @@ from hakari.quality import Quality
 from hakari.registers.check import problems
 from hakari.registers.decode import decode_block, decode_sample
 from hakari.registers.groups import backed, groups_of
-from hakari.registers.profile import Point, Profile, Span, Table
+from hakari.registers.profile import Point, Profile, Span, Table, Type
 from hakari.registers.requests import ReadRequest
 
 TABLES: list[Table] = ["holding", "input"]
-TYPES = st.sampled_from(["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64", "acc32"])
+TYPES: list[Type] = ["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64", "acc32"]
 
 
 @st.composite
@@ -30,7 +30,7 @@ def profiles(draw: st.DrawFn) -> Profile:
         table = draw(st.sampled_from(TABLES))
         start, scaled = address, draw(st.booleans())
         for k in range(draw(st.integers(1, 6))):
-            type_ = draw(TYPES)
+            type_ = draw(st.sampled_from(TYPES))
             whole = type_ not in ("f32", "f64")
             point = Point(
                 f"p{cluster}_{k}", address, type_, draw(st.sampled_from(["counter", "gauge"])), "Wh", table=table,

@@ -28,9 +28,8 @@ ROWS = st.builds(
 )
 
 
-@given(st.lists(ROWS, max_size=30), st.randoms(use_true_random=False))
-def test_once_is_ordered_unique_and_complete(rows: list[Row], seeded: object) -> None:
-    del seeded
+@given(st.lists(ROWS, max_size=30))
+def test_once_is_ordered_unique_and_complete(rows: list[Row]) -> None:
     kept = once(rows)
     assert [(r.t_ms, r.epoch, r.leaf) for r in kept] == sorted((r.t_ms, r.epoch, r.leaf) for r in kept)
     identities = [(r.point, r.boot, r.mono_ms) for r in kept]

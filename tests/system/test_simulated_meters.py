@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -28,8 +29,19 @@ pytestmark = pytest.mark.system
 DATA = Path(__file__).resolve().parents[2] / "simulate" / "data"
 HAKARI = [sys.executable, "-c", "import sys; from hakari.cli.root import main; sys.exit(main())"]
 WAIT_S = 20.0
-QUIET_S = 0.3
 START_MS = 1_467_356_400_000  # 2016-07-01T00:00:00-07:00
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def in_loop(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
+    """Runs an asynchronous test in an event loop of its own."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asyncio.run(test(*args, **kwargs))
+
+    return run
 
 
 def free_port() -> int:
@@ -42,6 +54,7 @@ def free_port() -> int:
 # ---- meters ---------------------------------------------------------------------------------------------
 
 
+@in_loop
 async def test_modbus_answers_as_the_meters_do(tmp_path: Path) -> None:
     now_ms = [START_MS]
     plant = load_plant(_with_port_zero(tmp_path, "solar"), {})
@@ -118,6 +131,7 @@ class Peer:
         return answered
 
 
+@in_loop
 async def test_a_run_survives_a_killed_edge_and_a_watcher_that_goes() -> None:
     set_times: list[int] = []
     async with Driver(["a-e1", "b-e1"], wait_limit_s=WAIT_S) as driver:
@@ -133,6 +147,7 @@ async def test_a_run_survives_a_killed_edge_and_a_watcher_that_goes() -> None:
     assert await again == 20 - 8 + 1  # ticks 9 to 20 and one flush
 
 
+@in_loop
 async def test_one_that_does_not_answer_is_named() -> None:
     async with Driver(["a-e1", "b-e1"], wait_limit_s=0.3) as driver:
         follower = asyncio.create_task((await Peer.join(driver.port, "b-e1", "edge")).follow())
@@ -141,6 +156,7 @@ async def test_one_that_does_not_answer_is_named() -> None:
     await follower
 
 
+@in_loop
 async def test_leaves_that_are_never_stored_end_the_flush() -> None:
     async with Driver(["a-e1"], wait_limit_s=0.5) as driver:
         run = asyncio.create_task(driver.run([9000], lambda _: None))
@@ -155,6 +171,7 @@ async def test_leaves_that_are_never_stored_end_the_flush() -> None:
 
 
 @pytest.mark.parametrize("line", [b"\n", b"{}\n", b"\xff\n", b'{"client":"x","role":"king"}\n', b"x" * 10_000 + b"\n"])
+@in_loop
 async def test_garbage_is_answered_by_one_sentence_and_the_driver_lives(line: bytes) -> None:
     async with Driver(["a-e1"], wait_limit_s=WAIT_S) as driver:
         reader, writer = await asyncio.open_connection("127.0.0.1", driver.port)
@@ -166,6 +183,7 @@ async def test_garbage_is_answered_by_one_sentence_and_the_driver_lives(line: by
     assert await follower == 2
 
 
+@in_loop
 async def test_the_lockstep_command_drives_plants_and_ends(tmp_path: Path) -> None:
     plants = [_with_port_zero(tmp_path, "solar"), _with_port_zero(tmp_path, "boiler")]
     port = free_port()
@@ -238,25 +256,25 @@ class User:
         self.client.username_pw_set(name, bus.password(name) if password is None else password)
         if will:
             self.client.will_set(will, b"gone", qos=1)
-        self.client.on_connect = lambda _c, _u, _f, reason, _p: self._note(self.refused, reason.is_failure)
-        self.client.on_subscribe = lambda _c, _u, _m, codes, _p: self._note(self.subscribed, not codes[0].is_failure)
+        self.client.on_connect = lambda _c, _u, _f, reason, _p: self._note(self.refused, bool(reason.is_failure))
+        self.client.on_subscribe = lambda _c, _u, _m, codes, _p: self._note(self.subscribed, codes[0].value < 128)
         self.client.on_message = lambda _c, _u, message: self._note(self.received, (message.topic, message.payload))
         self.client.connect("127.0.0.1", bus.port)
         self.client.loop_start()
         self.wait(lambda: bool(self.refused))
 
-    def _note[T](self, notes: list[T], value: T) -> None:
+    def _note(self, notes: list[T], value: T) -> None:
         with self._event:
             notes.append(value)
             self._event.notify_all()
 
-    def wait(self, done: object) -> None:
+    def wait(self, done: Callable[[], bool]) -> None:
         with self._event:
             assert self._event.wait_for(done, WAIT_S)
 
     def subscribe(self, topic: str) -> bool:
-        self.client.subscribe(topic, qos=1)
         before = len(self.subscribed)
+        self.client.subscribe(topic, qos=1)
         self.wait(lambda: len(self.subscribed) > before)
         return self.subscribed[-1]
 
@@ -266,3 +284,120 @@ class User:
     def leave(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+
+
+def test_batches_reach_ingest_and_marks_reach_the_edge(bus: Bus) -> None:
+    ingest, edge = User(bus, names.INGEST_CLIENT_ID, clean=False), User(bus, "sola-e1")
+    assert ingest.subscribe(names.ALL_BATCHES)
+    assert edge.subscribe(names.mark_topic("sola-e1"))
+    payloads = [bytes([k]) * 90_000 for k in range(20)]
+    for payload in payloads:
+        edge.publish(names.batch_topic("sola-e1"), payload)
+    ingest.wait(lambda: len(ingest.received) == 20)
+    assert ingest.received == [(names.batch_topic("sola-e1"), payload) for payload in payloads]
+    ingest.client.publish(names.mark_topic("sola-e1"), b"mark", qos=0)
+    edge.wait(lambda: edge.received == [(names.mark_topic("sola-e1"), b"mark")])
+    edge.leave()
+    ingest.leave()
+
+
+def test_a_named_session_is_kept_while_its_client_is_away(bus: Bus) -> None:
+    first = User(bus, names.INGEST_CLIENT_ID, clean=False)
+    assert first.subscribe("hakari/v1/batch/#")
+    first.leave()
+    edge = User(bus, "sola-e1")
+    for k in range(50):
+        edge.publish(names.batch_topic("sola-e1"), b"%d" % k)
+    again = User(bus, names.INGEST_CLIENT_ID, clean=False)
+    again.wait(lambda: len(again.received) == 50)
+    assert [payload for _, payload in again.received] == [b"%d" % k for k in range(50)]
+    edge.leave()
+    again.leave()
+
+
+def test_denied_topics_reach_nobody(bus: Bus) -> None:
+    ingest, edge = User(bus, names.INGEST_CLIENT_ID), User(bus, "sola-e1")
+    assert ingest.subscribe("hakari/v1/batch/#")
+    for topic in ("#", "hakari/v1/mark/+", names.mark_topic("boil-e1"), names.batch_topic("sola-e1")):
+        assert not edge.subscribe(topic), topic
+    edge.publish(names.batch_topic("boil-e1"), b"forged")
+    edge.publish(names.mark_topic("sola-e1"), b"forged")
+    edge.publish(names.batch_topic("sola-e1"), b"own")
+    ingest.wait(lambda: bool(ingest.received))
+    assert ingest.received == [(names.batch_topic("sola-e1"), b"own")]
+    assert "denied 'sola-e1' to publish" in (bus.folder / "broker.log").read_text()
+    edge.leave()
+    ingest.leave()
+
+
+def test_wrong_password_foreign_client_id_and_a_will_are_refused(bus: Bus) -> None:
+    good = User(bus, "sola-e1")
+    assert good.subscribe(names.mark_topic("sola-e1"))
+    for bad in (User(bus, "boil-e1", password="guess"), User(bus, "boil-e1", will=names.batch_topic("sola-e1"))):
+        assert bad.refused[0]
+        bad.leave()
+    right = User(bus, "boil-e1")
+    assert right.refused[-1] is False
+    right.leave()
+    good.leave()
+
+
+def test_a_stranger_with_a_wrong_password_does_not_end_a_session(bus: Bus) -> None:
+    ingest, edge = User(bus, names.INGEST_CLIENT_ID, clean=False), User(bus, "sola-e1")
+    assert ingest.subscribe("hakari/v1/batch/#")
+    stranger = User(bus, names.INGEST_CLIENT_ID, password="guess", clean=True)
+    assert stranger.refused[0]
+    stranger.leave()
+    edge.publish(names.batch_topic("sola-e1"), b"still there")
+    ingest.wait(lambda: len(ingest.received) == 1)
+    assert ingest.refused == [False]
+    edge.leave()
+    ingest.leave()
+
+
+def test_a_huge_packet_ends_its_connection_only(bus: Bus) -> None:
+    ingest, edge = User(bus, names.INGEST_CLIENT_ID), User(bus, "sola-e1")
+    assert ingest.subscribe("hakari/v1/batch/#")
+    edge.client.publish(names.batch_topic("sola-e1"), bytes(1_000_000), qos=0)
+    edge.wait(lambda: len(edge.refused) == 2)  # it was cut off and came back
+    edge.publish(names.batch_topic("sola-e1"), b"small")
+    ingest.wait(lambda: bool(ingest.received))
+    assert ingest.received == [(names.batch_topic("sola-e1"), b"small")]
+    assert "over the limit of 262144" in (bus.folder / "broker.log").read_text()
+    edge.leave()
+    ingest.leave()
+
+
+def test_the_broker_stops_cleanly_on_sigterm(bus: Bus) -> None:
+    edge = User(bus, "sola-e1")
+    assert bus.processes.stop("broker") == 0
+    edge.leave()
+    assert (bus.folder / "broker.log").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    "first", [b"GET / HTTP/1.1\r\n\r\n", b"\x10\xff\xff\xff\x7f", b"\x10\x02\x00\x00", b"\x00" * 40]
+)
+def test_what_is_no_connect_ends_its_connection_only(bus: Bus, first: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", bus.port), WAIT_S) as stranger:
+        stranger.sendall(first)
+        stranger.shutdown(socket.SHUT_WR)
+        assert stranger.recv(100) == b""
+    edge = User(bus, "sola-e1")
+    assert edge.refused == [False]
+    edge.leave()
+    assert "Traceback" not in (bus.folder / "broker.log").read_text()
+
+
+def test_mqtt_5_is_answered_as_unsupported(bus: Bus) -> None:
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="sola-e1", protocol=mqtt.MQTTv5)
+    heard: list[str] = []
+    client.on_connect = lambda _c, _u, _f, reason, _p: heard.append(str(reason))
+    client.username_pw_set("sola-e1", bus.password("sola-e1"))
+    client.connect("127.0.0.1", bus.port)
+    while not heard and client.loop(1) == 0:
+        pass
+    assert heard == ["Unsupported protocol version"]
+    edge = User(bus, "sola-e1")
+    assert edge.refused == [False]
+    edge.leave()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 from pymodbus.server import ModbusTcpServer
@@ -38,7 +39,7 @@ async def _read(bus: Bus, request: ReadRequest = ASKED) -> Exchange:
     return await bus.read(request, CLOCK)
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def _meter(port: int = 0) -> AsyncIterator[int]:
     """A pymodbus server, unit 1, holding registers 100..109 = 1..10, input registers 100..109 = 11..20."""
     blocks = ([SimData(0, datatype=DataType.BITS)], [SimData(0, datatype=DataType.BITS)])
@@ -49,10 +50,10 @@ async def _meter(port: int = 0) -> AsyncIterator[int]:
     try:
         yield server.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
     finally:
-        await server.shutdown()
+        await server.shutdown()  # type: ignore[no-untyped-call]
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def _serving(serve: Serve) -> AsyncIterator[int]:
     """A TCP server whose every connection is handled by `serve`."""
 
@@ -268,16 +269,16 @@ def test_host_that_is_silent_at_connecting_is_left_alone_for_a_while() -> None:
     """A listener whose queue is full: connecting times out, as to a host behind a firewall that drops."""
 
     async def run() -> None:
-        loop = asyncio.get_running_loop()
-        bus = Bus(BusTable("b", "192.0.2.1", 502, 0.1))
-        first = await _read(bus)
-        before = loop.time()
-        second = await _read(bus)
-        assert first.answer == second.answer == b""
-        assert first.error.startswith("connection")
-        if first.error == "connection timeout":
-            assert second.error == "connection timeout, waiting before the next attempt"
-            assert loop.time() - before < 0.1
+        with socket.socket() as listener, contextlib.ExitStack() as queue:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(0)
+            for _ in range(4):
+                waiting = queue.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(listener.getsockname())
+            bus = _bus(listener.getsockname()[1])
+            assert (await _read(bus))[1:3] == (b"", "connection timeout")
+            assert (await _read(bus))[1:3] == (b"", "connection timeout, waiting before the next attempt")
 
     asyncio.run(run())
 

@@ -1,15 +1,11 @@
-"""Samples: buses side by side, a silent meter costs one timeout, errors are blocks; and `hakari edge read`."""
+"""Samples: buses side by side, a silent meter costs one timeout, errors are blocks."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from edge.cli import MeterUnreachable, edge
 from edge.modbus import Exchange
 from edge.plan import MeterPlan
 from edge.sampler import sample_slot
@@ -84,11 +80,3 @@ def test_exception_of_the_meter_itself_skips_nothing() -> None:
 def test_buses_are_read_side_by_side() -> None:
     _, log = _take({"x": [""] * 3, "y": [""] * 3}, _meter("a", "x"), _meter("b", "y"))
     assert log[:2] == ["unit 1 at 0", "unit 1 at 0"]
-
-
-def _settings(folder: Path, port: int, unit: int = 1) -> Path:
-    from test_edge_settings import GOOD  # noqa: PLC0415
-
-    path = folder / "edge.toml"
-    path.write_text(GOOD.replace("1502", str(port)).replace('"10.0.0.8"', '"127.0.0.1"').replace("unit = 1", f"unit = {unit}"))
-    return path

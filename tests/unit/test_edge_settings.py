@@ -108,7 +108,7 @@ def test_serial_of_the_nameplate_is_expected_of_the_meter(tmp_path: Path) -> Non
         ('key_file = "edge.pem"', 'key_file = "-----BEGIN PRIVATE KEY-----"', "holds a secret instead of a path"),
         ('id = "export"', 'id = "Export"', "meter id 'Export'"),
         ("interval_s = 900", 'interval_s = 900\n\n[clock]\nsource = "lockstep"', "[clock].address is missing"),
-        ("interval_s = 900", 'interval_s = 900\ninterval = 9', "did you mean interval_s"),
+        ("interval_s = 900", "interval_s = 900\ninterval = 9", "did you mean interval_s"),
         ('password_file = "mqtt.txt"', 'password = "hunter2"', "did you mean password_file"),
         ("unit = 1", "unit = 256", "unit"),
         ("timeout_s = 0.5", "timeout_s = 0", "timeout_s"),
@@ -150,7 +150,9 @@ def test_check_reports_the_plan_and_the_traffic(tmp_path: Path) -> None:
 
 
 def test_check_reports_everything_that_would_be_refused(tmp_path: Path) -> None:
-    path = _write(tmp_path, GOOD.replace('"schneider-iem3155"', '"nothing"').replace("interval_s = 900", "interval_s = 7"))
+    path = _write(
+        tmp_path, GOOD.replace('"schneider-iem3155"', '"nothing"').replace("interval_s = 900", "interval_s = 7")
+    )
     (tmp_path / "roster.txt").unlink()
     refused = check(path, {}).refused
     assert len(refused) == 3

@@ -37,9 +37,10 @@ def put(path: Path, content: bytes, mode: int = 0o600) -> Path:
     return path
 
 
-def test_created_key_is_private_and_loads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("umask", [0, 0o022, 0o377])
+def test_created_key_is_private_and_loads(tmp_path: Path, umask: int) -> None:
     path = tmp_path / "edge.pem"
-    old = os.umask(0)
+    old = os.umask(umask)
     try:
         made = create(path)
     finally:

@@ -82,6 +82,8 @@ def test_a_plain_signature_is_no_mark_and_a_mark_no_checkpoint() -> None:
     as_plain = SigningKey(INGEST.name, INGEST.private)
     refused(sign(CHECKPOINT.text(), as_plain))
     refused(sign(CHECKPOINT.text(), as_plain), [as_plain.verifier])
+    blob = take_apart(MARK).signatures[0].blob
+    refused(compose(CHECKPOINT.text(), as_plain.verifier, blob), [as_plain.verifier])
     with pytest.raises(NoteInvalid):
         open_note(MARK, KEYS)
     with pytest.raises(CheckpointInvalid):

@@ -172,6 +172,13 @@ def test_text_that_cannot_be_a_note_is_not_signed(text: str) -> None:
         sign(text, SigningKey("k", private(1)))
 
 
+@pytest.mark.parametrize("text", ["tab\t\n", "cr\r\n", "nul\x00\n", "escape\x1b[2J\n"])
+def test_control_characters_are_refused_even_when_signed(text: str) -> None:
+    key = SigningKey("k", private(1))
+    line = base64.b64encode(key.verifier.key_id + key.private.sign(text.encode())).decode()
+    refused(f"{text}\n— k {line}\n".encode(), key.verifier)
+
+
 def test_a_cosigner_key_does_not_open_a_plain_note() -> None:
     key = SigningKey("k", private(1))
     other = VerifierKey("k", COSIGNATURE, key.verifier.public)
@@ -245,7 +252,7 @@ def test_other_keys_are_refused(algorithm: int, length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["A", "AA", "AAA", "AA=", "AB==", "AAB=", "AA==\n", "AA ==", "A-_=", "ＡA==", "AA==AA=="]
+    "text", ["A", "AA", "AAA", "AA=", "AB==", "AAB=", "AA==\n", "AA ==", "A-_=", "\uff21A==", "AA==AA=="]
 )
 def test_base64_has_one_form(text: str) -> None:
     with pytest.raises(NoteInvalid, match="base64"):

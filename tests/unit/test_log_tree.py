@@ -132,6 +132,12 @@ def test_empty_old_tree() -> None:
     assert consistency_proof(HASHES, 0) == consistency_proof(HASHES, 8) == []
 
 
+def test_same_size_needs_the_same_root_and_no_proof() -> None:
+    assert verify_consistency(6, 6, root(6), root(6), [])
+    assert not verify_consistency(6, 6, root(6), root(6), [root(1)])
+    assert not verify_consistency(6, 6, root(6), root(5), [])
+
+
 def test_every_change_of_a_proof_is_refused() -> None:
     inclusion, growth = inclusion_proof(HASHES[:7], 3), consistency_proof(HASHES[:7], 3)
     for proof in (inclusion, growth):

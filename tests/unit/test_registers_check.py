@@ -92,3 +92,13 @@ def test_span_beyond_the_address_space() -> None:
 )
 def test_accepted(points: list[Point]) -> None:
     check_profile(_profile(*points))
+
+
+def test_interleaved_families_are_one_answer() -> None:
+    points = (
+        _point(address=0, scale_point="s"), _point("s", 6, "sunssf", "scale"),
+        _point("b", 3, scale_point="t"), _point("t", 9, "sunssf", "scale"),
+    )  # fmt: skip
+    span = Span("holding", 0, 10)
+    assert list(problems(_profile(*points, spans=(span,), max_words=10))) == []
+    assert any("span 10 registers" in text for text in problems(_profile(*points, spans=(span,), max_words=8)))

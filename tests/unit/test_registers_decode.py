@@ -218,3 +218,12 @@ def test_malformed_requests_are_refused(request_hex: str) -> None:
 def test_illegal_reads_cannot_be_built(numbers: tuple[int, int, int, int]) -> None:
     with pytest.raises(RequestMalformed):
         ReadRequest(*numbers)
+
+
+@pytest.mark.parametrize(("scale", "quality"), [("0002", Quality.GOOD), ("0003", Quality.BAD), ("0013", Quality.BAD)])
+def test_plain_scale_register_has_sentinels_and_bounds(scale: str, quality: Quality) -> None:
+    profile = _profile(
+        Point("value", 0, "u16", "gauge", scale_point="scale"), Point("scale", 1, "u16", "scale", sentinels=[3])
+    )
+    (reading,) = decode_block(profile, "m", ReadRequest(1, 3, 0, 2).encode(), bytes.fromhex("0304 0005" + scale))
+    assert (reading.quality, reading.value) == (quality, Decimal(500) if quality is Quality.GOOD else None)

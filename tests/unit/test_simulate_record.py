@@ -68,7 +68,9 @@ reads = {{ power_w = "aux_power_w", import_wh = "aux_wh" }}
 """
 
 
-@pytest.mark.skipif(not SHARED_BOILER.exists(), reason="the recorded boiler stays outside the project: no ../shared/data")
+@pytest.mark.skipif(
+    not SHARED_BOILER.exists(), reason="the recorded boiler stays outside the project: no ../shared/data"
+)
 def test_boiler_heat_register_gives_the_published_sums(tmp_path: Path) -> None:
     (tmp_path / "plant.toml").write_text(BOILER)
     plant = load_plant(tmp_path / "plant.toml", {})

@@ -1,0 +1,86 @@
+"""The application: routes over the ports that it is given. It computes nothing and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+import hakari
+from api import leaves, meta, pages, periods, problems, projects, readings
+from api.documented import DocumentedApi
+from api.headers import AnswerHeaders, ContentTags
+from api.sources import Sources
+from hakari.ledger.port import Ledger
+from hakari.store.evidence import EvidenceLog
+from hakari.store.view import ReadingsView
+
+MAX_BODY_BYTES = 64 * 1024
+
+DESCRIPTION = (
+    "From a tonne of reduced emissions back to the register that says so: project, period, boundary register, "
+    "reading, signed leaf. Everything is read with GET and a verifier's token. Decimals are strings, times are "
+    "RFC 3339 with offset, periods are [start, end), units stand in names or beside the value. Every result "
+    "carries the standing of its methodology and a notice to be shown with it."
+)
+TAGS = [
+    {"name": "projects", "description": "What was registered, and by which methodology it is computed."},
+    {"name": "periods", "description": "Totals of a month or year, and the origin of every input."},
+    {"name": "readings", "description": "Readings of a metering point, exact, with their quality."},
+    {"name": "leaves", "description": "Signed evidence, byte for byte."},
+    {"name": "server", "description": "Version and health; no token needed."},
+]
+
+
+def create_app(
+    ledger: Ledger,
+    view: ReadingsView,
+    evidence: EvidenceLog,
+    clock_ms: Callable[[], int],
+    pack_dir: Path | None = None,
+) -> FastAPI:
+    """The API over these ports. `clock_ms` gives machine time in UTC milliseconds, `pack_dir` the evidence packs.
+
+    Every route runs on the event loop, so that a store is used by one thread at a time.
+    """
+    app = DocumentedApi(
+        title="hakari",
+        summary="Monitored emission reductions with their evidence",
+        description=DESCRIPTION,
+        version=hakari.__version__,
+        openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=MAX_BODY_BYTES,
+        license_info={"name": "Apache-2.0"},
+    )
+    app.state.sources = Sources(ledger, view, evidence, clock_ms, pack_dir)
+    problems.install(app)
+    for module in (projects, periods, readings, leaves, meta, pages):
+        app.include_router(module.router)
+    app.add_middleware(ContentTags)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(AnswerHeaders)
+    return app
+
+
+class BodyLimit:
+    """Refuses a request that announces a body above the limit, with a problem as every other refusal."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Around `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http":
+            request = Request(scope)
+            length = request.headers.get("content-length", "0")
+            if not length.isdecimal() or int(length[:20]) > MAX_BODY_BYTES:
+                sentence = f"the body is above {MAX_BODY_BYTES} bytes; send none"
+                await problems.respond(request, problems.ApiProblem("body-too-large", sentence))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

@@ -1,0 +1,87 @@
+"""The API process: opens the stores for reading, serves until SIGTERM. Names the adapters."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from api.app import create_app
+from api.settings import ApiSettings, read
+from hakari.errors import BadConfiguration
+from hakari.store.evidence_sqlite import SqliteEvidenceLog
+from hakari.store.ledger_sql import SqlLedger
+from hakari.store.view_sqlite import SqliteReadingsView
+
+MAX_CONNECTIONS = 200
+KEEP_ALIVE_S = 5
+GRACE_S = 10
+BACKLOG = 128
+
+
+class CannotListen(BadConfiguration):
+    """The address in the settings cannot be listened on."""
+
+
+def now_ms() -> int:
+    """Machine time, UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def serve(config: Path, announce: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT; `announce` gets the address as soon as it can be reached."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = read(config, os.environ)
+    pack_dir = None if settings.pack_dir is None else Path(settings.pack_dir)
+    ledger = SqlLedger(settings.ledger)
+    listening = listen(settings)
+    try:
+        ledger.migrate()
+        evidence = SqliteEvidenceLog(settings.evidence, read_only=True)
+        view = SqliteReadingsView(settings.view, read_only=True)
+        app = create_app(ledger, view, evidence, now_ms, pack_dir)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                lifespan="off",
+                ws="none",
+                limit_concurrency=MAX_CONNECTIONS,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        # uvicorn raises the signal again after its clean end; this makes that end the process's own.
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: None)
+        host, port = listening.getsockname()[:2]
+        announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        server.run(sockets=[listening])
+        view.close()
+        evidence.close()
+    finally:
+        listening.close()
+        ledger.close()
+
+
+def listen(settings: ApiSettings) -> socket.socket:
+    """A listening socket at the address in the settings; CannotListen says why there is none."""
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        made = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise CannotListen(
+            f"cannot listen on {settings.host} port {settings.port} ({error.strerror}); choose another host or port"
+        ) from error
+    made.setblocking(False)
+    return made

@@ -1,0 +1,91 @@
+"""Locking a period: only when the view has reached the cut and says, bit for bit, what the leaves say.
+
+Guaranteed: what is refused changes nothing; what is locked carries a statement over the very result that was
+compared.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from calc.compute import compute
+from calc.evidence import Evidence
+from calc.methodologies.base import Methodology
+from calc.project import Project
+from hakari.errors import Refused
+from hakari.ledger.result import PeriodResult
+from hakari.log.checkpoint import Checkpoint
+from hakari.period import Period, local_date
+from hakari.store.view import ReadingsView
+from hakari.wire.rows import Row, once
+
+MAX_DIFFERENCES = 10
+END_OF_TIME_MS = 2**62
+
+Compared = tuple[int, str, int, int, int]
+
+
+class LockRefused(Refused):
+    """The period cannot be locked; the sentence says why and, where it helps, at which point and day."""
+
+
+def check_lock(
+    project: Project,
+    methodology: Methodology,
+    evidence: Evidence,
+    cuts: Sequence[Checkpoint],
+    view: ReadingsView,
+    result: PeriodResult,
+) -> None:
+    """Nothing, if `result` may be locked; LockRefused otherwise."""
+    if result.refusals:
+        raise LockRefused(f"period {result.label} of {result.project} cannot be locked: {'; '.join(result.refusals)}")
+    for cut in cuts:
+        reached = view.cursor(cut.origin.edge_id, cut.origin.epoch)
+        if reached < cut.size:
+            raise LockRefused(
+                f"view of {cut.origin} has reached leaf {reached}, the cut is {cut.size}; wait for ingest, then lock"
+            )
+    viewed = _viewed(evidence, cuts, view)
+    different = list(differences(evidence, viewed, project.zone))
+    if different:
+        shown = ", ".join(f"{point} on {day}" for point, day in different[:MAX_DIFFERENCES])
+        raise LockRefused(
+            f"view and leaves differ at {shown} ({len(different)} days in all); run: hakari view rebuild, then lock"
+        )
+    again = compute(project, methodology, viewed, result.label, Period(result.start_ms, result.end_ms))
+    if again != result:
+        raise LockRefused(
+            f"total from the view is {again.reductions_tco2} tCO2, from the leaves {result.reductions_tco2};"
+            " run: hakari view rebuild, then lock"
+        )
+
+
+def differences(evidence: Evidence, viewed: Evidence, zone: ZoneInfo) -> Iterator[tuple[str, date]]:
+    """Each point and local day on which raw bits, scale or quality differ between leaves and view."""
+    for point, rows in evidence.rows.items():
+        leaves, view = _counted(rows), _counted(viewed.rows[point])
+        different = (leaves - view) + (view - leaves)
+        for day in sorted({local_date(key[0], zone) for key in different}):
+            yield point, day
+
+
+def _counted(rows: Iterable[Row]) -> Counter[Compared]:
+    return Counter((row.t_ms, row.type, row.raw, row.exponent, row.quality) for row in once(rows))
+
+
+def _viewed(evidence: Evidence, cuts: Sequence[Checkpoint], view: ReadingsView) -> Evidence:
+    """The same evidence with the view's rows; those after the cut are left out."""
+    sizes = {(cut.origin.edge_id, cut.origin.epoch): cut.size for cut in cuts}
+    rows = {
+        point: [
+            row
+            for row in view.read(point, 0, END_OF_TIME_MS)
+            if row.leaf < sizes.get((point.split("/", 1)[0], row.epoch), 0)
+        ]
+        for point in evidence.rows
+    }
+    return evidence._replace(rows=rows)

@@ -1,0 +1,5 @@
+"""`python -m hakari`: the same command where no script is installed."""
+
+from hakari.cli.root import main
+
+main()

@@ -1,0 +1,134 @@
+"""The commands of ingest on real files: what they print, and what they end with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hakari.errors import BAD_CONFIGURATION, DATA_PROBLEM, NOT_REACHABLE, REFUSED
+from hakari.log.note import SigningKey
+from hakari.log.roster import Roster, sign_roster
+from hakari.log.tree import extend, leaf_hash, root_of
+from hakari.names import Origin
+from hakari.store.evidence import StoredLeaf
+from hakari.store.evidence_sqlite import SqliteEvidenceLog
+from hakari.store.view_sqlite import SqliteReadingsView
+from ingest.settings import load_settings
+
+ORIGIN = Origin("plant.example", "sola-e1", 1700)
+OWNER = SigningKey("owner", Ed25519PrivateKey.from_private_bytes(bytes(32)))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A settings file with its stores: one leaf that no roster vouches for, one quarantined message."""
+    path = tmp_path / "ingest.toml"
+    path.write_text(f"""
+[ingest]
+namespace = "plant.example"
+evidence = "evidence.db"
+view = "view.db"
+cosigner_name = "ingest"
+cosigner_key_file = "cosigner.pem"
+owner_key = "{OWNER.verifier}"
+roster_file = "roster"
+[broker]
+host = "127.0.0.1"
+""")
+    (tmp_path / "roster").write_bytes(sign_roster(Roster("plant.example", 1), OWNER))
+    log = SqliteEvidenceLog(tmp_path / "evidence.db")
+    digest = leaf_hash(b"x")
+    frontier = extend((), 0, digest)
+    with log.transaction():
+        assert log.append(ORIGIN, 0, StoredLeaf(0, digest, b"x", b"c", 1), frontier, root_of(frontier))
+        log.quarantine("hakari/v1/batch/00/x\x1b[2J", "not an envelope", b"\x00garbage", 1_467_356_400_000)
+    log.close()
+    SqliteReadingsView(tmp_path / "view.db").close()
+    return path
+
+
+def hakari(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from hakari.cli.root import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, *arguments, "--config", str(config)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_log_list(config: Path) -> None:
+    shown = json.loads(hakari(config, "log", "list", "--json").stdout)
+    assert shown["origins"] == [
+        {"origin": "plant.example/sola/e1/1700", "size": 1, "root": leaf_hash(b"x").hex(), "frozen": False}
+    ]
+    assert "plant.example/sola/e1/1700       1  " in hakari(config, "log", "list").stdout
+
+
+def test_fsck_ends_with_five_when_it_finds_something(config: Path) -> None:
+    told = hakari(config, "log", "fsck", "--json")
+    assert told.returncode == DATA_PROBLEM
+    report = json.loads(told.stdout)
+    assert report["problem_count"] == len(report["problems"]) == 2
+    assert "PROBLEMS" in hakari(config, "log", "fsck").stdout
+    (config.parent / "evidence.db").unlink()
+    SqliteEvidenceLog(config.parent / "evidence.db").close()
+    clean = hakari(config, "log", "fsck")
+    assert (clean.returncode, clean.stderr) == (0, "")
+    assert "0 leaves of 0 origins: every leaf is what its edge signed" in clean.stdout
+
+
+def test_view_rebuild_and_status(config: Path) -> None:
+    assert json.loads(hakari(config, "view", "rebuild", "--json").stdout) == {"leaves": 1, "rows": 0, "refusals": 1}
+    status = json.loads(hakari(config, "view", "status", "--json").stdout)
+    assert status["origins"] == [{"origin": "plant.example/sola/e1/1700", "leaves": 1, "in_view": 1}]
+    assert (status["rows"], status["points"], status["refusals"]) == (0, 0, 1)
+    assert "leaf is cut off or has bytes after its end" in hakari(config, "view", "status").stdout
+
+
+def test_quarantine_list_and_show(config: Path) -> None:
+    listed = hakari(config, "quarantine", "list")
+    assert "not an envelope" in listed.stdout
+    assert "\x1b" not in listed.stdout
+    entry = json.loads(hakari(config, "quarantine", "list", "--json").stdout)["messages"][0]
+    assert (entry["bytes"], entry["received"]) == (8, "2016-07-01T07:00:00.000+00:00")
+    shown = hakari(config, "quarantine", "show", str(entry["id"]))
+    assert "00000000  00 67 61 72 62 61 67 65" in shown.stdout
+    assert hakari(config, "quarantine", "show", str(entry["id"]), "--raw").stdout == "\x00garbage"
+    absent = hakari(config, "quarantine", "show", "99")
+    assert (absent.returncode, absent.stdout) == (REFUSED, "")
+    assert absent.stderr.startswith("error: quarantine has no message 99")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("evidence =", "evidense =", "[ingest].evidense is not a known key; did you mean evidence?"),
+        ('"plant.example"', '"Plant"', "namespace 'Plant' must be a lower-case domain name"),
+        ("owner+", "owner-", "[ingest].owner_key is not a public key"),
+        ("[broker]", '[clock]\nsource = "lockstep"\n[broker]', "[clock].address = '' does not go with source"),
+        ('"roster"', '"absent"', "cannot be read (No such file or directory); check [ingest].roster_file"),
+    ],
+)
+def test_wrong_settings_are_one_sentence(config: Path, before: str, after: str, sentence: str) -> None:
+    text = config.read_text()
+    assert before in text
+    config.write_text(text.replace(before, after, 1))
+    told = hakari(config, "log", "fsck")
+    assert told.returncode == BAD_CONFIGURATION
+    assert sentence in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
+def test_absent_evidence_is_not_made_by_looking_for_it(config: Path) -> None:
+    (config.parent / "evidence.db").unlink()
+    told = hakari(config, "log", "list")
+    assert told.returncode == NOT_REACHABLE
+    assert "unable to open database file" in told.stderr
+    assert not (config.parent / "evidence.db").exists()
+
+
+def test_environment_overrides_the_file(config: Path) -> None:
+    given = load_settings(config, {"HAKARI_INGEST__BROKER__PORT": "1884"})
+    assert given.broker.port == 1884
