@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 import hakari
 from api import leaves, meta, pages, periods, problems, projects, readings
@@ -17,8 +15,6 @@ from api.sources import Sources
 from hakari.ledger.port import Ledger
 from hakari.store.evidence import EvidenceLog
 from hakari.store.view import ReadingsView
-
-MAX_BODY_BYTES = 64 * 1024
 
 DESCRIPTION = (
     "From a tonne of reduced emissions back to the register that says so: project, period, boundary register, "
@@ -54,7 +50,6 @@ def create_app(
         openapi_tags=TAGS,
         docs_url=None,
         redoc_url=None,
-        max_body_size=MAX_BODY_BYTES,
         license_info={"name": "Apache-2.0"},
     )
     app.state.sources = Sources(ledger, view, evidence, clock_ms, pack_dir)
@@ -62,25 +57,6 @@ def create_app(
     for module in (projects, periods, readings, leaves, meta, pages):
         app.include_router(module.router)
     app.add_middleware(ContentTags)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(problems.BodyLimit)
     app.add_middleware(AnswerHeaders)
     return app
-
-
-class BodyLimit:
-    """Refuses a request that announces a body above the limit, with a problem as every other refusal."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Around `app`."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        if scope["type"] == "http":
-            request = Request(scope)
-            length = request.headers.get("content-length", "0")
-            if not length.isdecimal() or int(length[:20]) > MAX_BODY_BYTES:
-                sentence = f"the body is above {MAX_BODY_BYTES} bytes; send none"
-                await problems.respond(request, problems.ApiProblem("body-too-large", sentence))(scope, receive, send)
-                return
-        await self._app(scope, receive, send)

@@ -11,12 +11,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.headers import SECURITY_HEADERS
 from api.problem_types import BY_STATUS, TYPES
 from hakari.errors import DATA_PROBLEM, NOT_REACHABLE, HakariError
 
 MEDIA_TYPE = "application/problem+json"
+MAX_BODY_BYTES = 64 * 1024
+MAX_LENGTH_DIGITS = 10
 MAX_SHOWN_CHARS = 100
 MAX_ERRORS = 20
 RETRY_AFTER_S = 5
@@ -165,3 +168,26 @@ async def _ours(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("request %s failed", trace_id(request), exc_info=error)
     return respond(request, ApiProblem("internal", TYPES["internal"].en.cause))
+
+
+class BodyLimit:
+    """Refuses a request whose body is announced above the limit or with an unknown length.
+
+    FastAPI's own limit answers in plain text. No route reads a body, so that a lie about its length is harmless.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Around `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http":
+            request = Request(scope)
+            length = request.headers.get("content-length", "0")
+            known = length.isascii() and length.isdigit() and len(length) <= MAX_LENGTH_DIGITS
+            if not known or int(length) > MAX_BODY_BYTES or "transfer-encoding" in request.headers:
+                sentence = f"the body has more than {MAX_BODY_BYTES} bytes or an unknown length; send none"
+                await respond(request, ApiProblem("body-too-large", sentence))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

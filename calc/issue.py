@@ -30,7 +30,7 @@ def statement_of(result: PeriodResult, cuts: Sequence[Checkpoint], log: Evidence
     """The statement of `result`, not signed yet."""
     leaves = {str(cut.origin): leaves_sha256(cut, log) for cut in cuts}
     cosigners = {str(cut.origin): keys.cosigner.name for cut in cuts} if keys.cosigner else {}
-    return state_of(result, hashlib.sha256(keys.roster_note).hexdigest(), leaves, cosigners)
+    return state_of(result, leaves, cosigners)
 
 
 def leaves_sha256(cut: Checkpoint, log: EvidenceLog) -> str:

@@ -64,7 +64,6 @@ class Statement(_Part, frozen=True):
     parameters_sha256: str
     rules_version: str
     rules_sha256: str
-    roster_sha256: str
     lines: int
     reference_tco2: Decimals | None
     project_tco2: Decimals | None
@@ -73,7 +72,7 @@ class Statement(_Part, frozen=True):
     result_sha256: str
 
 
-def state_of(result: PeriodResult, roster_sha256: str, leaves: Mapping[str, str], cosigners: Mapping[str, str]) -> Statement:
+def state_of(result: PeriodResult, leaves: Mapping[str, str], cosigners: Mapping[str, str]) -> Statement:
     """The statement of `result`; `leaves` and `cosigners` give hash and cosigner by origin."""
     return Statement(
         v=VERSION,
@@ -95,7 +94,6 @@ def state_of(result: PeriodResult, roster_sha256: str, leaves: Mapping[str, str]
         parameters_sha256=parameters_sha256(result),
         rules_version=result.rules_version,
         rules_sha256=result.rules_sha256,
-        roster_sha256=roster_sha256,
         lines=len(result.lines),
         reference_tco2=result.reference_tco2,
         project_tco2=result.project_tco2,

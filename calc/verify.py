@@ -215,8 +215,7 @@ def _compare_statement(
     result = msgspec.structs.replace(result, cuts=[cut_of(log.origin, len(log.bodies), log.root) for log in logs])
     leaves = {str(log.origin): log.leaves_sha256 for log in logs}
     cosigners = {str(log.origin): log.cosigner for log in logs}
-    roster_sha256 = hashlib.sha256(pack.contents[ROSTER]).hexdigest()
-    wanted = state_of(result, roster_sha256, leaves, cosigners)
+    wanted = state_of(result, leaves, cosigners)
     for field in Statement.__struct_fields__:
         said, found = getattr(statement, field), getattr(wanted, field)
         if said != found:

@@ -258,10 +258,13 @@ class User:
             self.client.will_set(will, b"gone", qos=1)
         self.client.on_connect = lambda _c, _u, _f, reason, _p: self._note(self.refused, bool(reason.is_failure))
         self.client.on_subscribe = lambda _c, _u, _m, codes, _p: self._note(self.subscribed, codes[0].value < 128)
-        self.client.on_message = lambda _c, _u, message: self._note(self.received, (message.topic, message.payload))
+        self.client.on_message = lambda _c, _u, message: self._hear(message.topic, message.payload)
         self.client.connect("127.0.0.1", bus.port)
         self.client.loop_start()
         self.wait(lambda: bool(self.refused))
+
+    def _hear(self, topic: str, payload: bytes) -> None:
+        self._note(self.received, (topic, payload))
 
     def _note(self, notes: list[T], value: T) -> None:
         with self._event:

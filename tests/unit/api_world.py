@@ -63,9 +63,9 @@ class Served(NamedTuple):
 
     def get(self, path: str, token: str | None = "own", method: str = "GET", **extra: Any) -> httpx.Response:
         """One request through ASGI; a failure of ours comes back as the 500 that a client would see."""
-        headers = dict(extra.pop("headers", {}))
+        headers = httpx.Headers(extra.pop("headers", None))
         if token is not None:
-            headers.setdefault("authorization", f"Bearer {TOKENS.get(token, token)}")
+            headers["authorization"] = f"Bearer {TOKENS.get(token, token)}"
 
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)

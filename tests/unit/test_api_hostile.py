@@ -76,17 +76,8 @@ def test_without_a_token_the_challenge_names_no_error(served: Served) -> None:
 
 
 def test_two_tokens_are_none(served: Served) -> None:
-    headers = [("authorization", f"Bearer {TOKENS['own']}"), ("authorization", f"Bearer {TOKENS['all']}")]
-    assert served.get("/v1/projects", None, headers=[]).status_code == 401
-    import asyncio  # noqa: PLC0415
-
-    import httpx  # noqa: PLC0415
-
-    async def ask() -> int:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=served.app), base_url="http://t") as client:
-            return (await client.get("/v1/projects", headers=headers)).status_code
-
-    assert asyncio.run(ask()) == 401
+    pair = [("authorization", f"Bearer {TOKENS['own']}"), ("authorization", f"Bearer {TOKENS['all']}")]
+    assert served.get("/v1/projects", None, headers=pair).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -232,8 +223,8 @@ def test_reading_is_all_there_is(served: Served, method: str) -> None:
 def test_a_body_above_the_limit_is_refused_before_it_is_read(served: Served) -> None:
     response = served.get("/v1/projects", method="POST", content=b"x" * 70_000)
     assert (response.status_code, response.json()["code"]) == (413, "body-too-large")
-    for length in ("-1", "1e9", "９", "9" * 400):
-        assert served.get("/v1/projects", headers={"content-length": length}).status_code in (400, 413)
+    for headers in ({"content-length": "-1"}, {"content-length": "9" * 400}, {"transfer-encoding": "chunked"}):
+        assert served.get("/v1/projects", headers=headers).json()["code"] == "body-too-large"
 
 
 @pytest.mark.parametrize("accept", ["text/csv", "application/xml, text/html", "application/parquet"])

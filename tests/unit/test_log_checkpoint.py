@@ -10,6 +10,7 @@ from hakari.log.checkpoint import (
     MAX_CHECKPOINT_BYTES,
     Checkpoint,
     CheckpointInvalid,
+    claimed,
     open_checkpoint,
     origin_of,
     sign_checkpoint,
@@ -137,6 +138,14 @@ def test_size_is_limited() -> None:
     refused(b"a" * (MAX_CHECKPOINT_BYTES + 1))
     longest = Origin(".".join(["n" * 9] * 10), "-".join(["s" * 31] * 2), 2**40)
     assert len(sign_checkpoint(Checkpoint(longest, MAX_SIZE, EMPTY_ROOT), EDGE)) < MAX_CHECKPOINT_BYTES // 2
+
+
+def test_claimed_reads_the_form_and_verifies_nothing() -> None:
+    stranger = Ed25519PrivateKey.from_private_bytes(b"\x02" * 32)
+    assert claimed(sign_checkpoint(CHECKPOINT, stranger)) == CHECKPOINT
+    for note in (b"", NOTE[:-1], NOTE + NOTE, CHECKPOINT.text().encode(), NOTE.replace(b"\n7\n", b"\n07\n")):
+        with pytest.raises(CheckpointInvalid):
+            claimed(note)
 
 
 @pytest.mark.parametrize("note", [b"", b"x" * 10_000, b"a/b/c/1", b"\xff\n", b"plant.example/sola/e1/01\n", b"\n"])

@@ -114,6 +114,20 @@ def test_a_mark_has_one_signature_line_and_no_extension() -> None:
     refused(compose(text, INGEST.verifier, (5).to_bytes(8, "big") + INGEST.private.sign(message)))
 
 
+def test_frozen_is_bound_by_the_signature() -> None:
+    frozen = cosign(CHECKPOINT, INGEST, TIME_S, frozen=True)
+    assert open_mark(frozen, KEYS) == Mark(CHECKPOINT, TIME_S, INGEST.name, frozen=True)
+    assert not open_mark(MARK, KEYS).frozen
+    refused(frozen.replace(b"frozen\n", b""))
+    refused(MARK.replace(b"\n\n", b"\nfrozen\n\n"))
+    for line in ("frozen\nfrozen\n", "Frozen\n", "frozen \n"):
+        text = CHECKPOINT.text() + line
+        message = f"cosignature/v1\ntime 5\n{text}".encode()
+        refused(compose(text, INGEST.verifier, (5).to_bytes(8, "big") + INGEST.private.sign(message)))
+    for k in range(len(frozen)):
+        refused(frozen[:k] + bytes([frozen[k] ^ 1]) + frozen[k + 1 :])
+
+
 def test_impossible_checkpoints_are_not_cosigned() -> None:
     with pytest.raises(CheckpointInvalid):
         cosign(Checkpoint(CHECKPOINT.origin, 0, leaf_hash(b"x")), INGEST, TIME_S)

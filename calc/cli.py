@@ -1,0 +1,316 @@
+"""Commands of the room calc: `hakari calc`, `project`, `period`, `methodology`, `pack` and `verify`.
+
+What needs a store is imported when it is called, so that `hakari verify` needs neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+import msgspec
+
+from calc.methodologies.base import Methodology
+from calc.methodologies.registry import find, installed
+from calc.verify import Verdict, verify_pack
+from hakari.cli.output import show, table
+from hakari.ledger.result import PeriodResult, decode
+from hakari.log.publicfile import verifier_of
+
+if TYPE_CHECKING:
+    from hakari.ledger.types import PeriodRecord, ProjectRecord
+
+F = TypeVar("F", bound=Callable[..., object])
+_HEAD = ("period", "state", "methodology", "standing", "measured", "completeness", "reference", "project", "reductions", "t")
+_RIGHT = (5, 6, 7, 8, 9)
+
+
+def _json(command: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def _options(command: F) -> F:
+    path = click.Path(path_type=Path)
+    command = click.option("--config", default="calc.toml", show_default=True, type=path, help="Settings.")(command)
+    return _json(command)
+
+
+def _run() -> Any:  # noqa: ANN401 - a module, loaded only when a store is needed
+    return importlib.import_module("calc.run")
+
+
+@click.group()
+def calc() -> None:
+    """Compute periods."""
+
+
+@calc.command("run")
+@click.option("--once", is_flag=True, help="Compute every project once, print the periods and end.")
+@_options
+def calc_run(config: Path, *, once: bool, as_json: bool) -> None:
+    """Compute months and calendar years of every registered project into the ledger."""
+    if not once:
+        _run().run(config)
+        return
+    _show_periods(_run().compute_once(config), as_json)
+
+
+@click.group()
+def project() -> None:
+    """Register and show projects."""
+
+
+@project.command("add")
+@click.argument("file", type=click.Path(path_type=Path))
+@_options
+def project_add(file: Path, config: Path, *, as_json: bool) -> None:
+    """Register the project in FILE (TOML), or a new revision of it."""
+    record: ProjectRecord = _run().add_project(config, file)
+    show(_project_object(record), f"registered {record.project_id} ({record.document_sha256})", as_json)
+
+
+@project.command("list")
+@_options
+def project_list(config: Path, *, as_json: bool) -> None:
+    """List the registered projects."""
+    with _run().room(config) as room:
+        records: list[ProjectRecord] = room.ledger.projects()
+    rows = [
+        (one.project_id, one.name, one.country, one.zone, f"{one.methodology_code} {one.methodology_version}")
+        for one in records
+    ]
+    text = table(("project", "name", "country", "zone", "methodology"), rows)
+    show({"projects": [_project_object(one) for one in records]}, text, as_json)
+
+
+@project.command("show")
+@click.argument("project_id")
+@_options
+def project_show(project_id: str, config: Path, *, as_json: bool) -> None:
+    """Show a project's file as registered."""
+    run = _run()
+    with run.room(config) as room:
+        record: ProjectRecord | None = room.ledger.project(project_id)
+    if record is None:
+        raise run.NotRegistered(f"project {project_id!r} is not registered; see: hakari project list")
+    show({**_project_object(record), "document": record.document}, record.document, as_json)
+
+
+def _project_object(record: ProjectRecord) -> dict[str, object]:
+    return {key: value for key, value in msgspec.structs.asdict(record).items() if key != "document"}
+
+
+@click.group()
+def period() -> None:
+    """Show and lock monitoring periods."""
+
+
+@period.command("list")
+@click.argument("project_id", required=False)
+@_options
+def period_list(project_id: str | None, config: Path, *, as_json: bool) -> None:
+    """List computed periods, of PROJECT_ID or of all projects."""
+    run = _run()
+    with run.room(config) as room:
+        records = run.all_periods(room, project_id)
+    _show_periods(records, as_json)
+
+
+@period.command("show")
+@click.argument("period_id")
+@_options
+def period_show(period_id: str, config: Path, *, as_json: bool) -> None:
+    """Show one period: totals, inputs with their registers and leaves, lines, refusals."""
+    with _run().room(config) as room:
+        record: PeriodRecord = room.period(period_id)
+    result = decode(record.result_json)
+    value = {"period_id": record.period_id, "state": record.state, "result": result, "statement": record.statement}
+    show(value, _period_text(record, result), as_json)
+
+
+@period.command("lock")
+@click.argument("period_id")
+@_options
+def period_lock(period_id: str, config: Path, *, as_json: bool) -> None:
+    """Lock a period with a signed statement, or say what stands in the way (exit code 6)."""
+    record: PeriodRecord = _run().lock_period(config, period_id)
+    value = {"period_id": record.period_id, "state": record.state, "statement": record.statement}
+    show(value, f"locked {record.period_id}\n\n{record.statement}", as_json)
+
+
+@click.group()
+def methodology() -> None:
+    """Show methodologies and their standing."""
+
+
+@methodology.command("list")
+@_json
+def methodology_list(*, as_json: bool) -> None:
+    """List the installed methodologies."""
+    rows = [(m.data.code, m.data.version, m.data.standing, m.data.title, m.notice) for m in installed()]
+    text = table(("code", "version", "standing", "title", "notice"), rows)
+    show({"methodologies": [_methodology_object(one) for one in installed()]}, text, as_json)
+
+
+@methodology.command("show")
+@click.argument("code")
+@click.argument("version")
+@_json
+def methodology_show(code: str, version: str, *, as_json: bool) -> None:
+    """Show formula, parameters, monitored quantities and standing."""
+    one = find(code, version)
+    data = one.data
+    lines = [f"{data.code} {data.version}  {data.title}", data.title_ja, f"standing: {data.standing}"]
+    lines += [f"{one.notice} / {one.notice_ja}"] if one.notice else [f"approved by {data.approver}"]
+    lines += [f"content: {one.sha256}", f"source: {data.source}", f"formula: {data.formula}", ""]
+    parameters = [(p.name, p.unit, "ex ante", p.text) for p in data.parameter]
+    quantities = [(q.name, q.unit, f"monitored, {q.role}", q.text) for q in data.quantity]
+    lines.append(table(("name", "unit", "kind", "meaning"), parameters + quantities))
+    show(_methodology_object(one), "\n".join(lines), as_json)
+
+
+def _methodology_object(one: Methodology) -> dict[str, object]:
+    return {
+        **msgspec.structs.asdict(one.data),
+        "sha256": one.sha256,
+        "notice": one.notice,
+        "notice_ja": one.notice_ja,
+    }
+
+
+@click.group()
+def pack() -> None:
+    """Write evidence packs."""
+
+
+@pack.command("write")
+@click.option("--period", "period_id", required=True, help="The period's id; see: hakari period list.")
+@click.option("--out", type=click.Path(path_type=Path), help="The pack's file; PERIOD.hakari here by default.")
+@_options
+def pack_write(period_id: str, out: Path | None, config: Path, *, as_json: bool) -> None:
+    """Write the evidence pack of a period: everything that its total rests on."""
+    path, sha256, result = _run().write_pack_of(config, period_id, out)
+    value = {"path": str(path), "sha256": sha256, "period_id": period_id, "state": result.state}
+    show(value, f"{path}  {sha256}  {result.state}, {result.methodology.standing}", as_json)
+
+
+@click.command()
+@click.argument("pack_file", metavar="PACK", type=click.Path(path_type=Path))
+@click.option("--owner-key", required=True, help="The owner's public key: its text or its .pub file.")
+@_json
+def verify(pack_file: Path, owner_key: str, *, as_json: bool) -> int:
+    """Re-derive a pack's total offline and say everything that is wrong (exit code 5 if anything is)."""
+    verdict = verify_pack(pack_file, verifier_of(owner_key))
+    show(verdict, _verdict_text(verdict), as_json)
+    return verdict.exit_code
+
+
+def _verdict_text(verdict: Verdict) -> str:
+    lines = [f"problem: {problem.entry}: {problem.text}" for problem in verdict.problems]
+    lines += [f"note: {note}" for note in verdict.notes]
+    lines += [f"not to be locked because {refusal}" for refusal in verdict.refusals]
+    used = verdict.methodology
+    if used is not None:
+        notice = f" ({used.notice} / {used.notice_ja})" if used.notice else ""
+        lines.append(f"{verdict.project} {verdict.label}: {used.code} {used.version}, {used.standing}{notice}")
+        lines.append(
+            f"reference {verdict.reference_tco2} - project {verdict.project_tco2} = reductions"
+            f" {verdict.reductions_tco2} tCO2, in whole tonnes {verdict.reductions_whole_tco2};"
+            f" completeness {verdict.completeness}; computed from {verdict.leaves} signed leaves"
+        )
+    lines.append(f"{'OK' if verdict.ok else 'NOT OK'}: {verdict.meaning}")
+    return "\n".join(lines)
+
+
+def _show_periods(records: Sequence[PeriodRecord], as_json: bool) -> None:
+    results = [(record, decode(record.result_json)) for record in records]
+    value = [
+        {
+            "period_id": record.period_id,
+            "project_id": record.project_id,
+            "state": record.state,
+            "label": result.label,
+            "methodology": result.methodology,
+            "measured_end_ms": result.measured_end_ms,
+            "completeness": result.completeness,
+            "quantities": [vintage.quantities for vintage in result.vintages],
+            "reference_tco2": result.reference_tco2,
+            "project_tco2": result.project_tco2,
+            "reductions_tco2": result.reductions_tco2,
+            "reductions_whole_tco2": result.reductions_whole_tco2,
+            "refusals": result.refusals,
+        }
+        for record, result in results
+    ]
+    rows = [_row(record, result) for record, result in results]
+    notices = sorted({f"* {r.methodology.notice} / {r.methodology.notice_ja}" for _, r in results if r.methodology.notice})
+    show({"periods": value}, "\n".join([table(_HEAD, rows, _RIGHT), *notices]), as_json)
+
+
+def _row(record: PeriodRecord, result: PeriodResult) -> tuple[object, ...]:
+    used = result.methodology
+    measured = ", ".join(
+        f"{name} {_short(value)} {unit}"
+        for name, value, unit in ((i.parameter, i.quantity, i.unit) for i in result.inputs)
+    )
+    standing = f"{used.standing}*" if used.notice else used.standing
+    demo = sorted({one.standing for one in result.parameters} - {"published"})
+    standing = f"{standing}, parameters {'/'.join(demo).upper()}" if demo else standing
+    totals = (result.reference_tco2, result.project_tco2, result.reductions_tco2)
+    return (
+        record.period_id, record.state, f"{used.code} {used.version}", standing, measured,
+        result.completeness, *(_short(one) for one in totals), result.reductions_whole_tco2,
+    )  # fmt: skip
+
+
+def _short(value: str | None) -> str:
+    """A figure for a table: at most six places, the rest cut off; the full one is in --json."""
+    if value is None:
+        return "refused"
+    whole, dot, places = value.partition(".")
+    return f"{whole}{dot}{places[:6]}"
+
+
+def _period_text(record: PeriodRecord, result: PeriodResult) -> str:
+    zone = ZoneInfo(result.zone)
+    lines = [
+        _period_head(record, result, zone),
+        f"formula: {result.methodology.formula}",
+        "",
+        table(
+            ("parameter", "value", "unit", "standing", "source"),
+            [(one.name, one.value, one.unit, one.standing.upper(), one.source) for one in result.parameters],
+            right=(1,),
+        ),
+        "",
+        table(
+            ("quantity", "point", "register at start", "register at end", "difference", "unit", "leaves"),
+            [
+                (
+                    one.parameter, one.point, one.start and one.start.value, one.end and one.end.value,
+                    one.quantity or "refused", one.unit,
+                    " ".join(f"{r.epoch}/{r.leaf}" for r in (one.start, one.end) if r),
+                )
+                for one in result.inputs
+            ],
+            right=(2, 3, 4),
+        ),
+    ]  # fmt: skip
+    lines += [f"{one.rule}: {one.point}, {one.hours} h, {one.quantity} {one.unit}: {one.text}" for one in result.lines]
+    return "\n".join([*lines, *(f"not to be locked because {refusal}" for refusal in result.refusals)])
+
+
+def _period_head(record: PeriodRecord, result: PeriodResult, zone: ZoneInfo) -> str:
+    start, end = (datetime.fromtimestamp(t / 1000, zone).isoformat() for t in (result.start_ms, result.measured_end_ms))
+    used = result.methodology
+    notice = f"\n{used.notice} / {used.notice_ja}" if used.notice else ""
+    return (
+        f"{record.period_id}  {record.state}  {start} to {end}\n{used.code} {used.version}, {used.standing}{notice}\n"
+        f"reference {result.reference_tco2}  project {result.project_tco2}  reductions {result.reductions_tco2} tCO2"
+        f"  whole tonnes {result.reductions_whole_tco2}  completeness {result.completeness}"
+    )

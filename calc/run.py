@@ -1,0 +1,227 @@
+"""The calc process and what its commands do. Names the adapters; nothing else in this room does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from calc.issue import Keys, Packed, pack_to, signed
+from calc.methodologies.registry import find
+from calc.project import check_project, read_project
+from calc.settings import CalcSettingsInvalid, Settings, load_settings
+from calc.worker import Worker, locked_cuts
+from hakari.errors import BadConfiguration
+from hakari.ledger.result import PeriodResult, decode
+from hakari.ledger.types import FINAL, PeriodRecord, ProjectRecord
+from hakari.log import keyfile, rosterfile
+from hakari.log.mark import Cosigner
+from hakari.log.note import SigningKey, VerifierKey
+from hakari.log.publicfile import verifier_of
+from hakari.log.roster import Roster, open_roster
+from hakari.settings import beside
+from hakari.store.evidence_sqlite import SqliteEvidenceLog
+from hakari.store.ledger_sql import SqlLedger, url_beside
+from hakari.store.view_sqlite import SqliteReadingsView
+
+MAX_PROJECT_FILE_BYTES = 1024 * 1024
+
+_log = logging.getLogger("hakari.calc")
+
+
+class NotRegistered(BadConfiguration):
+    """The ledger has no project or period of that id."""
+
+
+class Room:
+    """Everything that a command of this room needs, opened when first used and closed together."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+        self.settings: Settings = load_settings(config, os.environ)
+        self.ledger = SqlLedger(url_beside(config, self.settings.calc.ledger))
+        self.ledger.migrate()
+        self._evidence: SqliteEvidenceLog | None = None
+
+    @property
+    def owner(self) -> VerifierKey:
+        """The owner's public key."""
+        given = self.settings.calc.owner_key
+        file = beside(self.config, given)
+        return verifier_of(str(file) if len(given) < 256 and file.is_file() else given)
+
+    @property
+    def roster_note(self) -> bytes:
+        """The roster as signed."""
+        path = beside(self.config, self.settings.calc.roster_file)
+        rosterfile.read(path, self.owner)
+        return path.read_bytes()
+
+    @property
+    def roster(self) -> Roster:
+        """The roster."""
+        return open_roster(self.roster_note, self.owner)
+
+    @property
+    def evidence(self) -> SqliteEvidenceLog:
+        """The evidence log, only read."""
+        if self._evidence is None:
+            self._evidence = SqliteEvidenceLog(beside(self.config, self.settings.calc.evidence), read_only=True)
+        return self._evidence
+
+    @property
+    def keys(self) -> Keys:
+        """Statement key, roster and cosigner."""
+        table = self.settings.calc
+        statement = SigningKey(table.statement_key_name, self._private(table.statement_key_file))
+        if statement.verifier not in self.roster.statement_verifiers():
+            raise CalcSettingsInvalid(
+                f"{self.config}: the roster has no statement key {statement.verifier}; have the owner add it"
+            )
+        cosigner = None
+        if table.cosigner_key_file:
+            cosigner = Cosigner(table.cosigner_name, self._private(table.cosigner_key_file))
+        return Keys(statement, self.roster_note, cosigner)
+
+    def worker(self) -> Worker:
+        """A worker over evidence and ledger."""
+        return Worker(self.evidence, self.ledger, self.roster, self.settings.calc.grace_h)
+
+    def period(self, period_id: str) -> PeriodRecord:
+        """The period of that id; NotRegistered otherwise."""
+        found = self.ledger.period(period_id)
+        if found is None:
+            raise NotRegistered(f"period {period_id!r} is not in the ledger; see: hakari period list")
+        return found
+
+    def close(self) -> None:
+        """Releases what was opened."""
+        self.ledger.close()
+        if self._evidence is not None:
+            self._evidence.close()
+
+    def _private(self, file: str) -> keyfile.Ed25519PrivateKey:
+        return keyfile.load(beside(self.config, file))
+
+
+@contextmanager
+def room(config: Path) -> Iterator[Room]:
+    """The room of a settings file, closed at the end."""
+    opened = Room(config)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def now_ms() -> int:
+    """The machine's time, UTC milliseconds: when something was computed, never what was measured."""
+    return time.time_ns() // 1_000_000
+
+
+def compute_once(config: Path) -> list[PeriodRecord]:
+    """Computes every project once and returns every stored period."""
+    with room(config) as opened:
+        opened.worker().compute_all(now_ms())
+        return all_periods(opened)
+
+
+def all_periods(opened: Room, project_id: str | None = None) -> list[PeriodRecord]:
+    """The periods of one project, or of all."""
+    projects = [project_id] if project_id else [project.project_id for project in opened.ledger.projects()]
+    return [period for project in projects for period in opened.ledger.periods(project)]
+
+
+def run(config: Path) -> None:
+    """Computes until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    with room(config) as opened:
+        worker, roster = opened.worker(), opened.roster
+        while not stop.is_set():
+            newest = _roster_or(opened, roster)
+            if newest != roster:
+                worker, roster = opened.worker(), newest
+            try:
+                for period in worker.compute_all(now_ms()):
+                    _log.info("computed %s (%s)", period.period_id, period.state)
+            except Exception:
+                # The one supervised loop of this process: what is computed can be computed again.
+                _log.exception("computing failed; trying again in %s s", opened.settings.calc.poll_s)
+            stop.wait(opened.settings.calc.poll_s)
+
+
+def _roster_or(opened: Room, known: Roster) -> Roster:
+    """The roster on disk, or the known one while it cannot be read."""
+    try:
+        return opened.roster
+    except BadConfiguration as error:
+        _log.error("roster is kept as it was: %s", error)
+        return known
+
+
+def add_project(config: Path, file: Path) -> ProjectRecord:
+    """Registers the project in `file`, or its new revision."""
+    try:
+        with file.open("rb") as opened_file:
+            content = opened_file.read(MAX_PROJECT_FILE_BYTES)
+    except OSError as error:
+        raise NotRegistered(f"project file {file} cannot be read: {error.strerror}; check the path given") from error
+    project = read_project(content, str(file))
+    identity = project.file.project
+    methodology = find(identity.methodology, identity.version)
+    check_project(project, methodology)
+    record = ProjectRecord(
+        project_id=identity.id,
+        name=identity.name,
+        country=identity.country,
+        zone=identity.zone,
+        namespace=identity.namespace,
+        methodology_code=methodology.data.code,
+        methodology_version=methodology.data.version,
+        methodology_sha256=methodology.sha256,
+        document=project.document,
+        document_sha256=project.sha256,
+        registered_ms=now_ms(),
+    )
+    with room(config) as opened:
+        opened.ledger.put_project(record)
+    return record
+
+
+def lock_period(config: Path, period_id: str) -> PeriodRecord:
+    """Locks a period with a signed statement."""
+    with room(config) as opened:
+        period = opened.period(period_id)
+        view = SqliteReadingsView(beside(config, opened.settings.calc.view), read_only=True)
+        try:
+            return opened.worker().lock(period, view, opened.keys, now_ms())
+        finally:
+            view.close()
+
+
+def write_pack_of(config: Path, period_id: str, out: Path | None) -> tuple[Path, str, PeriodResult]:
+    """Writes the pack of a period as the ledger has it; returns its path, SHA-256 (hex) and result.
+
+    The statement of a locked period is the stored one; any other is signed now, as provisional.
+    """
+    with room(config) as opened:
+        period = opened.period(period_id)
+        result = decode(period.result_json)
+        revisions = opened.ledger.revisions(period.project_id)
+        documents = [one.document for one in revisions if one.document_sha256 == result.project_sha256]
+        if not documents:
+            raise NotRegistered(f"ledger has no revision {result.project_sha256} of project {period.project_id}")
+        cuts, keys = locked_cuts(result), opened.keys
+        final = period.state in FINAL
+        statement = period.statement.encode() if final else signed(result, cuts, opened.evidence, keys)
+        path = out if out is not None else Path(f"{period_id}.hakari")
+        packed = Packed(result, documents[-1], statement, cuts)
+        return path, pack_to(path, packed, opened.evidence, keys, now_ms() // 1000), result

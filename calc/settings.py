@@ -1,0 +1,58 @@
+"""Settings of the room calc: `calc.toml`, overridden by `HAKARI_CALC__SECTION__KEY`.
+
+Paths stay as written; they stand against the file's folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from hakari import settings
+from hakari.errors import BadConfiguration
+
+ROOM = "calc"
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+
+
+class CalcSettingsInvalid(BadConfiguration):
+    """The settings of calc contradict themselves, or a file that they name cannot be used."""
+
+
+class CalcTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[calc]`: stores, keys and rhythm.
+
+    `owner_key` is the text of the owner's public key or its .pub file. A period is closed once every edge has a
+    slot `grace_h` hours after its end. The cosigner is ingest's, where this room may use it; without it nothing
+    can be locked and packs carry no cosignature.
+    """
+
+    evidence: Text
+    view: Text
+    ledger: Text
+    roster_file: Text
+    owner_key: Text
+    statement_key_file: Text
+    statement_key_name: Text
+    cosigner_name: str = ""
+    cosigner_key_file: str = ""
+    grace_h: Annotated[int, msgspec.Meta(ge=0, le=8784)] = 24
+    poll_s: Annotated[float, msgspec.Meta(ge=0.1, le=86_400)] = 10.0
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    calc: CalcTable
+
+
+def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings in `path`; a BadConfiguration names the key that is wrong."""
+    loaded = settings.load(path, Settings, ROOM, environ)
+    if bool(loaded.calc.cosigner_name) != bool(loaded.calc.cosigner_key_file):
+        raise CalcSettingsInvalid(f"{path}: [calc] needs cosigner_name and cosigner_key_file together; add the other")
+    return loaded

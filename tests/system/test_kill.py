@@ -1,0 +1,70 @@
+"""kill -9 of edge, ingest and broker in the middle of a run: nothing committed is lost, nothing doubled."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.system.chain import Chain, Kills, mosquitto, solar
+
+START = "2016-07-01T00:00:00-07:00"
+POINTS = {
+    "solar-e1": ("edge.committed", "edge.publishing"),
+    "ingest": ("ingest.committed", "ingest.acknowledged"),
+    "broker": (),
+}
+BROKERS = ["amqtt", pytest.param("mosquitto", marks=pytest.mark.skipif(not mosquitto(), reason="no Mosquitto here"))]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
+    """The export register of an undisturbed run over three days."""
+    with Chain(tmp_path_factory.mktemp("calm"), [solar()], START, "2016-07-04T00:00:00-07:00") as chain:
+        chain.start_all()
+        chain.finish()
+        chain.assert_nothing_lost_or_doubled()
+        return chain.registers("solar-e1/export/energy_export")
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("broker", BROKERS)
+@pytest.mark.parametrize("victim", POINTS)
+def test_three_kills(tmp_path: Path, victim: str, broker: str, undisturbed: dict[int, str]) -> None:
+    assert _campaign(tmp_path, victim, broker, kills=3, end="2016-07-04T00:00:00-07:00", seed=1) == undisturbed
+
+
+@pytest.mark.prove
+@pytest.mark.system
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("victim", POINTS)
+def test_two_hundred_kills(tmp_path: Path, victim: str) -> None:
+    broker = "mosquitto" if mosquitto() else "amqtt"
+    end = "2016-10-13T00:00:00-07:00"
+    with Chain(tmp_path / "calm", [solar()], START, end, broker=broker) as chain:
+        chain.start_all()
+        chain.finish()
+        calm = chain.registers("solar-e1/export/energy_export")
+    assert _campaign(tmp_path / "killed", victim, broker, kills=200, end=end, seed=int(os.environ.get("SEED", "1"))) == calm
+
+
+def _campaign(folder: Path, victim: str, broker: str, *, kills: int, end: str, seed: int) -> dict[int, str]:
+    chance = random.Random(seed)
+    campaign = Kills(POINTS[victim])
+    with Chain(folder, [solar()], START, end, broker=broker) as chain:
+        chain.start_all()
+        for _ in range(kills):
+            chain.killed(victim, chance, campaign)
+            if victim == "broker":
+                chain.processes.wait_listening("broker", "127.0.0.1", chain.layout.broker_port)
+        chain.processes.kill(victim)
+        chain.start(victim)
+        assert chain.alive("plants"), "the run ended before the last kill: it proves too little"
+        chain.finish()
+        chain.assert_nothing_lost_or_doubled()
+        assert campaign.outside + campaign.between == kills
+        if POINTS[victim] and kills > 10:
+            assert campaign.between > kills // 10, "hardly any kill fell between two steps for certain"
+        return chain.registers("solar-e1/export/energy_export")
