@@ -83,7 +83,7 @@ def create(config: Path, role: str, projects: tuple[str, ...], days: int, name: 
     now = _now_ms()
     record = TokenRecord(
         token_sha256=digest,
-        name=_checked_name(name or f"{role}-{digest[:8]}"),
+        name=_checked_name(f"{role}-{digest[:8]}" if name is None else name),
         role="verifier",
         projects=tuple(one if one == ALL_PROJECTS else check_id(one, "project id") for one in projects),
         created_ms=now,

@@ -11,6 +11,7 @@ from hakari.wire.leaf import Leaf, decode
 from hakari.wire.rows import carried_leaf
 
 MAX_KNOWN = 1000
+MAX_HASHES = 20_000
 MAX_SEARCHED_LEAVES = 20_000
 _MARK = b'"configuration"'
 
@@ -21,23 +22,33 @@ class Configurations:
     def __init__(self, evidence: EvidenceLog) -> None:
         """Over `evidence`."""
         self._evidence = evidence
+        self._hashes: dict[tuple[Origin, int], str] = {}
         self._known: dict[tuple[Origin, str], MeteringConfiguration | None] = {}
 
     def unit(self, origin: Origin, i: int, meter: str, point: str) -> str | None:
         """The unit of `meter`'s `point` in leaf `i`, None where no configuration that was logged names it."""
-        stored = self._evidence.leaf(origin, i)
-        if stored is None:
-            return None
-        try:
-            leaf = decode(inflate(stored.deflated))
-            inner = carried_leaf(leaf) or leaf
-        except DataProblem:
-            return None
-        found = self._configuration(origin, i, inner.cfg)
+        sha256 = self._named(origin, i)
+        found = None if sha256 is None else self._configuration(origin, i, sha256)
         named = None if found is None else found.meter(meter)
         if named is None:
             return None
         return next((one.unit for one in named.profile.points if one.name == point), None)
+
+    def _named(self, origin: Origin, i: int) -> str | None:
+        """The hash of the configuration that leaf `i`, or the leaf that it carries, was read with."""
+        key = (origin, i)
+        if key not in self._hashes:
+            if len(self._hashes) >= MAX_HASHES:
+                self._hashes.clear()
+            stored = self._evidence.leaf(origin, i)
+            if stored is None:
+                return None
+            try:
+                leaf = decode(inflate(stored.deflated))
+                self._hashes[key] = (carried_leaf(leaf) or leaf).cfg
+            except DataProblem:
+                return None
+        return self._hashes[key]
 
     def _configuration(self, origin: Origin, i: int, sha256: str) -> MeteringConfiguration | None:
         key = (origin, sha256)

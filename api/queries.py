@@ -150,5 +150,6 @@ def instant_ms(name: str, text: str) -> int:
 def time_text(t_ms: int, zone: ZoneInfo | None = None) -> str:
     """An instant as RFC 3339: with the offset of `zone`, or in UTC as `Z`."""
     instant = _EPOCH + timedelta(milliseconds=t_ms)
-    text = instant.astimezone(zone).isoformat() if zone else instant.isoformat()
+    precision = "milliseconds" if t_ms % 1000 else "seconds"
+    text = instant.astimezone(zone or UTC).isoformat(timespec=precision)
     return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text

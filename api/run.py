@@ -37,6 +37,7 @@ def now_ms() -> int:
 def serve(config: Path, announce: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT; `announce` gets the address as soon as it can be reached."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     settings = read(config, os.environ)
     pack_dir = None if settings.pack_dir is None else Path(settings.pack_dir)
     ledger = SqlLedger(settings.ledger)

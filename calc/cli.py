@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
@@ -20,13 +20,23 @@ from calc.methodologies.registry import find, installed
 from calc.verify import Verdict, verify_pack
 from hakari.cli.output import show, table
 from hakari.ledger.result import PeriodResult, decode
+from hakari.ledger.types import PeriodRecord, ProjectRecord
 from hakari.log.publicfile import verifier_of
 
-if TYPE_CHECKING:
-    from hakari.ledger.types import PeriodRecord, ProjectRecord
-
+MAX_LINES = 20
 F = TypeVar("F", bound=Callable[..., object])
-_HEAD = ("period", "state", "methodology", "standing", "measured", "completeness", "reference", "project", "reductions", "t")
+_HEAD = (
+    "period",
+    "state",
+    "methodology",
+    "standing",
+    "measured",
+    "completeness",
+    "reference",
+    "project",
+    "reductions",
+    "t",
+)
 _RIGHT = (5, 6, 7, 8, 9)
 
 
@@ -248,7 +258,9 @@ def _show_periods(records: Sequence[PeriodRecord], as_json: bool) -> None:
         for record, result in results
     ]
     rows = [_row(record, result) for record, result in results]
-    notices = sorted({f"* {r.methodology.notice} / {r.methodology.notice_ja}" for _, r in results if r.methodology.notice})
+    notices = sorted(
+        {f"* {r.methodology.notice} / {r.methodology.notice_ja}" for _, r in results if r.methodology.notice}
+    )
     show({"periods": value}, "\n".join([table(_HEAD, rows, _RIGHT), *notices]), as_json)
 
 
@@ -301,7 +313,10 @@ def _period_text(record: PeriodRecord, result: PeriodResult) -> str:
             right=(2, 3, 4),
         ),
     ]  # fmt: skip
-    lines += [f"{one.rule}: {one.point}, {one.hours} h, {one.quantity} {one.unit}: {one.text}" for one in result.lines]
+    listed = result.lines[:MAX_LINES]
+    lines += [f"{one.rule}: {one.point}, {one.hours} h, {one.quantity} {one.unit}: {one.text}" for one in listed]
+    if len(result.lines) > MAX_LINES:
+        lines.append(f"{len(result.lines) - MAX_LINES} more lines; see --json")
     return "\n".join([*lines, *(f"not to be locked because {refusal}" for refusal in result.refusals)])
 
 

@@ -39,9 +39,7 @@ class _Totals(NamedTuple):
     whole: int | None
 
 
-def compute(
-    project: Project, methodology: Methodology, evidence: Evidence, label: str, period: Period
-) -> PeriodResult:
+def compute(project: Project, methodology: Methodology, evidence: Evidence, label: str, period: Period) -> PeriodResult:
     """The provisional result of `period`, with the reasons why it cannot be locked among its refusals."""
     points = metered_points(project, methodology, evidence)
     until_ms, refusals = _measured_end(points, period)

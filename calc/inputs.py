@@ -114,7 +114,9 @@ def inputs_of(points: Sequence[Metered], year: int, part: Period) -> tuple[list[
                 year=year,
                 start=_register(measured.start, point.unit),
                 end=_register(measured.end, point.unit),
-                quantity=None if quantity is None else decimal_text(_converted(quantity, point.unit, point.quantity.unit)),
+                quantity=None
+                if quantity is None
+                else decimal_text(_converted(quantity, point.unit, point.quantity.unit)),
                 unit=point.quantity.unit,
                 good_slots=measured.good_slots,
                 expected_slots=measured.expected_slots,

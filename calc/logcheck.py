@@ -15,7 +15,7 @@ from hakari.names import Origin
 from hakari.pack.layout import names_of, records
 from hakari.pack.reader import Pack, Place
 from hakari.wire.envelope import inflate
-from hakari.wire.leaf import Leaf, decode
+from hakari.wire.leaf import decode
 
 Report = Callable[[str, str], None]
 
@@ -119,12 +119,7 @@ def _check_order(bodies: list[bytes], name: str, report: Report) -> None:
             boot, mono_ms = leaf.boot, 0
             if boot in ended:
                 report(name, f"leaf {i}: boot {boot} comes back after another one")
-        mono_ms = _check_clock(leaf, mono_ms, lambda text, at=i: report(name, f"leaf {at}: {text}"))
-
-
-def _check_clock(leaf: Leaf, mono_ms: int, report: Callable[[str], None]) -> int:
-    for sample in leaf.samples:
-        if sample.mono_ms < mono_ms:
-            report(f"monotonic clock goes back from {mono_ms} to {sample.mono_ms} ms within boot {leaf.boot}")
-        mono_ms = max(mono_ms, sample.mono_ms)
-    return mono_ms
+        for sample in leaf.samples:
+            if sample.mono_ms < mono_ms:
+                report(name, f"leaf {i}: monotonic clock goes back from {mono_ms} to {sample.mono_ms} ms in one boot")
+            mono_ms = max(mono_ms, sample.mono_ms)

@@ -6,9 +6,9 @@ monitored quantity is bound to points, no point is bound twice, and the time zon
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -75,8 +75,8 @@ class Calibration(_Table, frozen=True):
 
     certificate: Short
     lab: Short
-    date: date
-    valid_to: date
+    date: dt.date
+    valid_to: dt.date
 
 
 class PlanPoint(_Table, frozen=True):
@@ -87,7 +87,7 @@ class PlanPoint(_Table, frozen=True):
     accuracy_class: Short
     calibration: Calibration
     capacity_kw: Number | None = None
-    commissioned: date | None = None
+    commissioned: dt.date | None = None
 
     @property
     def edge_id(self) -> str:

@@ -7,6 +7,7 @@ a boundary is missing a credited quantity only gets smaller and a debited one is
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import reduce
 from typing import NamedTuple
 
 from calc.registers import HOUR_MS, Course, Incident, Metering, Sample
@@ -14,7 +15,7 @@ from calc.rules import GAP_INTERVALS
 from calc.text import decimal_text, utc_text
 from hakari.registers.reading import EXACT
 
-MAX_INCIDENTS = 500
+MAX_INCIDENTS = 50
 
 
 class Measured(NamedTuple):
@@ -30,7 +31,7 @@ class Measured(NamedTuple):
 
 
 class _Boundary(NamedTuple):
-    index: int
+    at: int
     incident: Incident | None
     refusal: str
 
@@ -48,12 +49,12 @@ def measure(course: Course, metering: Metering, start_ms: int, end_ms: int) -> M
     slots = _slots(course, metering, start_ms, end_ms)
     first, last = _start(course, metering, start_ms), _end(course, metering, end_ms)
     refusals = [boundary.refusal for boundary in (first, last) if boundary.refusal]
-    if not refusals and first.index > last.index:
+    if not refusals and first.at > last.at:
         refusals = [f"no GOOD reading between {utc_text(start_ms)} and {utc_text(end_ms)}"]
     if refusals:
         return Measured(None, None, None, incidents, *slots, refusals)
     incidents += [boundary.incident for boundary in (first, last) if boundary.incident is not None]
-    return _between(course, metering, (first.index, last.index), incidents, slots)
+    return _between(course, metering, (first.at, last.at), incidents, slots)
 
 
 def _between(
@@ -117,13 +118,17 @@ def _gaps(course: Course, metering: Metering, first: int, last: int) -> list[Inc
 
 
 def _bounded(incidents: list[Incident]) -> list[Incident]:
-    """In order of time, and never more than the limit: the rest is one line."""
+    """In order of time; of each rule at most the limit one by one, its rest as one with their sum."""
     ordered = sorted(incidents, key=lambda one: (one.start_ms, one.end_ms, one.rule))
-    if len(ordered) <= MAX_INCIDENTS:
-        return ordered
-    rest = ordered[MAX_INCIDENTS:]
-    text = f"{len(rest)} more incidents, not listed one by one"
-    return [*ordered[:MAX_INCIDENTS], Incident("boundary", rest[0].start_ms, rest[-1].end_ms, Decimal(0), text)]
+    kept: list[Incident] = []
+    for rule in sorted({one.rule for one in ordered}):
+        same = [one for one in ordered if one.rule == rule]
+        kept += same[:MAX_INCIDENTS]
+        if rest := same[MAX_INCIDENTS:]:
+            quantity = reduce(EXACT.add, (one.quantity for one in rest), Decimal(0))
+            text = f"{len(rest)} more like the ones before, not listed one by one; the quantity is their sum"
+            kept.append(Incident(rule, rest[0].start_ms, rest[-1].end_ms, quantity, text))
+    return sorted(kept, key=lambda one: (one.start_ms, one.end_ms, one.rule))
 
 
 def _slots(course: Course, metering: Metering, start_ms: int, end_ms: int) -> tuple[int, int]:

@@ -21,12 +21,12 @@ def standing_refusals(
             f"methodology {data.code} {data.version} is {data.standing} and {methodology.notice};"
             " only a published and approved text can be locked"
         )
-    for one in project.file.parameter:
-        if one.standing != "published" or not one.approver or not one.document_sha256:
-            reasons.append(
-                f"parameter {one.name} is {one.standing}; to lock it must be published, with its document's SHA-256"
-                " and an approver"
-            )
+    reasons += [
+        f"parameter {one.name} is {one.standing}; to lock it must be published, with its document's SHA-256"
+        " and an approver"
+        for one in project.file.parameter
+        if one.standing != "published" or not one.approver or not one.document_sha256
+    ]
     for point in points:
         reasons += _point_refusals(project, point, period)
     return reasons

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from calc.issue import Keys, Packed, pack_to, signed
 from calc.methodologies.registry import find
 from calc.project import check_project, read_project
 from calc.settings import CalcSettingsInvalid, Settings, load_settings
 from calc.worker import Worker, locked_cuts
 from hakari.errors import BadConfiguration
-from hakari.ledger.result import PeriodResult, decode
+from hakari.ledger.result import PeriodResult, decode, encode
 from hakari.ledger.types import FINAL, PeriodRecord, ProjectRecord
 from hakari.log import keyfile, rosterfile
 from hakari.log.mark import Cosigner
@@ -105,7 +107,7 @@ class Room:
         if self._evidence is not None:
             self._evidence.close()
 
-    def _private(self, file: str) -> keyfile.Ed25519PrivateKey:
+    def _private(self, file: str) -> Ed25519PrivateKey:
         return keyfile.load(beside(self.config, file))
 
 
@@ -152,7 +154,7 @@ def run(config: Path) -> None:
             try:
                 for period in worker.compute_all(now_ms()):
                     _log.info("computed %s (%s)", period.period_id, period.state)
-            except Exception:
+            except Exception:  # noqa: BLE001
                 # The one supervised loop of this process: what is computed can be computed again.
                 _log.exception("computing failed; trying again in %s s", opened.settings.calc.poll_s)
             stop.wait(opened.settings.calc.poll_s)
@@ -194,6 +196,11 @@ def add_project(config: Path, file: Path) -> ProjectRecord:
     with room(config) as opened:
         opened.ledger.put_project(record)
     return record
+
+
+def result_bytes(result: PeriodResult) -> bytes:
+    """A result as packs hold it."""
+    return encode(result).encode()
 
 
 def lock_period(config: Path, period_id: str) -> PeriodRecord:

@@ -121,7 +121,7 @@ class ProjectSource:
         signed = open_checkpoint(last.checkpoint, key)
         computed = Checkpoint(origin, size, root_of(frontier_of(self._hashes[origin][:size])))
         if signed != computed:
-            raise EvidenceBroken(f"leaves of {origin} below {size} do not give the root that was signed; run: hakari log fsck")
+            raise EvidenceBroken(
+                f"leaves of {origin} below {size} do not give the root that was signed; run: hakari log fsck"
+            )
         return computed
-
-

@@ -17,7 +17,7 @@ from hakari.ledger.result import Cut, Decimals, PeriodResult, State, encode, sha
 from hakari.log.note import SigningKey, VerifierKey, open_note, sign, take_apart
 
 HEADER = "hakari statement v1"
-VERSION = 1
+VERSION: Literal[1] = 1
 
 
 class StatementInvalid(DataProblem):

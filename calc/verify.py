@@ -194,7 +194,9 @@ def _compare(result: PeriodResult, stated: PeriodResult | None, report: _Report)
     for field in PeriodResult.__struct_fields__:
         computed, said = getattr(result, field), getattr(stated, field)
         if computed != said:
-            report(RESULT, f"{field} is stated as {_short(said)}, but computed from the leaves it is {_short(computed)}")
+            report(
+                RESULT, f"{field} is stated as {_short(said)}, but computed from the leaves it is {_short(computed)}"
+            )
 
 
 def _short(value: object) -> str:

@@ -144,9 +144,7 @@ class Worker:
         result = compute(loaded.project, loaded.methodology, found.evidence, named.label, named.period)
         return Computed(result, found)
 
-    def _compute_period(
-        self, record: ProjectRecord, loaded: _Loaded, named: Named, now_ms: int
-    ) -> PeriodRecord | None:
+    def _compute_period(self, record: ProjectRecord, loaded: _Loaded, named: Named, now_ms: int) -> PeriodRecord | None:
         """Stores the period where it changed; None where it did not, or is final."""
         identity = period_id(record.project_id, named.label)
         cuts = loaded.source.cuts(named.period.end_ms + self._grace_ms)

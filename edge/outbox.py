@@ -36,7 +36,7 @@ class Outbox:
         self._on_change = on_change
         self._on_mark = on_mark
         self._guard = threading.Lock()
-        self._flying: set[int] = set()
+        self._flying = 0
         self._thread: threading.Thread | None = None
         self.refusal = ""
         self._client = client(settings, folder, edge_id, clean=True)
@@ -64,12 +64,15 @@ class Outbox:
     def slots(self) -> int:
         """Publishes that may be begun now."""
         with self._guard:
-            return IN_FLIGHT - len(self._flying)
+            return IN_FLIGHT - self._flying
 
     def publish(self, message: bytes) -> None:
         """Hands one message to the connection, QoS 1."""
         with self._guard:
-            self._flying.add(self._client.publish(self._topic, message, qos=1).mid)
+            self._flying += 1
+        # Outside the guard: paho holds its own lock while it calls `_published`, and two locks taken in two
+        # orders stop both threads for ever.
+        self._client.publish(self._topic, message, qos=1)
 
     def _connected(
         self, connection: paho.Client, _data: object, _flags: object, reason: object, _properties: object
@@ -83,12 +86,12 @@ class Outbox:
 
     def _disconnected(self, *_: object) -> None:
         with self._guard:
-            self._flying.clear()
+            self._flying = 0
         self._on_change(False)
 
-    def _published(self, _client: paho.Client, _data: object, mid: int, *_: object) -> None:
+    def _published(self, *_: object) -> None:
         with self._guard:
-            self._flying.discard(mid)
+            self._flying = max(0, self._flying - 1)
 
     def _message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         if message.topic == self._mark_topic and len(message.payload) <= MAX_MARK_BYTES:

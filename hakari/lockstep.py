@@ -52,11 +52,16 @@ class LockstepClient:
         self._on_tick = on_tick
         self._socket: socket.socket | None = None
         self._stopped = threading.Event()
+        self._told = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lockstep", daemon=True)
 
     def start(self) -> None:
         """Begins to connect."""
         self._thread.start()
+
+    def told(self, wait_s: float) -> bool:
+        """Whether there was a first tick, waiting up to `wait_s` for it."""
+        return self._told.wait(wait_s)
 
     def stop(self) -> None:
         """Ends the connection."""
@@ -89,6 +94,7 @@ class LockstepClient:
             with connection.makefile("rb") as lines:
                 while line := lines.readline(MAX_LINE_BYTES):
                     self._on_tick(msgspec.json.decode(line, type=Tick))
+                    self._told.set()
         time.sleep(RETRY_S)
 
 

@@ -36,12 +36,14 @@ class Inbox:
         self._queue: queue.Queue[Delivery] = queue.Queue(QUEUE_MESSAGES)
         self._thread: threading.Thread | None = None
         self._generation = 0
+        self._granted = threading.Event()
         self._settings = settings
         self.refusal = ""
         self._client = client(settings, folder, INGEST_CLIENT_ID, clean=False, manual_ack=True)
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_message = self._message
+        self._client.on_subscribe = lambda *_: self._granted.set()
 
     def start(self) -> None:
         """Begins to connect."""
@@ -60,6 +62,10 @@ class Inbox:
     def connected(self) -> bool:
         """Whether the broker answers."""
         return bool(self._client.is_connected())
+
+    def subscribed(self, wait_s: float) -> bool:
+        """Whether the broker has granted the subscription once, waiting up to `wait_s` for it."""
+        return self._granted.wait(wait_s)
 
     def take(self, wait_s: float) -> list[Delivery]:
         """The messages that are there, at most GROUP_MESSAGES, waiting up to `wait_s` for the first."""

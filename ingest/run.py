@@ -52,9 +52,9 @@ def run(config: Path) -> None:
         cosigner = Cosigner(settings.ingest.cosigner_name, load(folder / settings.ingest.cosigner_key_file))
         receiver = Receiver(evidence, roster.read(), cosigner)
         worker = Worker(evidence, receiver, inbox, time.monotonic)
-        if follower is not None:
-            follower.start()
         inbox.start()
+        if follower is not None:
+            _await_plant_time(stop, inbox, follower)
         _loop(stop, inbox, worker, receiver, roster, evidence, Feeder(evidence, view), clock)
     finally:
         inbox.stop()
@@ -62,6 +62,15 @@ def run(config: Path) -> None:
         evidence.close()
         if follower is not None:
             follower.stop()
+
+
+def _await_plant_time(stop: threading.Event, inbox: Inbox, follower: LockstepClient) -> None:
+    """Joins the driver once messages can arrive, and lets them wait until there is a time to hold them against."""
+    while not stop.is_set() and not inbox.subscribed(TAKE_S):
+        inbox.check()
+    follower.start()
+    while not stop.is_set() and not follower.told(TAKE_S):
+        inbox.check()
 
 
 def _loop(
@@ -91,9 +100,12 @@ def _loop(
             receiver.roster = roster.read_again(receiver.roster)
         if now_s - reported >= REPORT_S:
             reported = now_s
-            _log.info(
-                "messages %s", json.dumps({**worker.counts, "connected": inbox.connected, "broker": inbox.refusal})
-            )
+            _report(worker, inbox)
+    _report(worker, inbox)
+
+
+def _report(worker: Worker, inbox: Inbox) -> None:
+    _log.info("messages %s", json.dumps({**worker.counts, "connected": inbox.connected, "broker": inbox.refusal}))
 
 
 def _feed(feeder: Feeder, behind: set[Origin]) -> bool:

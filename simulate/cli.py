@@ -6,13 +6,21 @@ import asyncio
 import json
 import logging
 import os
+import signal
+import threading
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
-from hakari.errors import INTERRUPTED, BadConfiguration, Refused
+from hakari.errors import DATA_PROBLEM, INTERRUPTED, BadConfiguration, Refused
+from simulate.demo import TICKS, shown
+from simulate.demo import as_json as as_json_of
+from simulate.demo import run as run_demo
 from simulate.plant import ms_of
+from simulate.processes import Processes
 from simulate.progress import bar
 from simulate.run import run_broker, run_lockstep, run_plants
 from simulate.scenario import load_scenario
@@ -67,9 +75,35 @@ def lockstep(scenario: Path, hold: bool, as_json: bool) -> int:
 
 
 @click.command()
-def demo() -> None:
-    """Run the whole chain on this machine."""
-    raise Refused("the demo is not part of this version yet; run the rooms one by one")
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--exit", "leave", is_flag=True, help="Stop everything at the end instead of serving on.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def demo(folder: Path | None, leave: bool, as_json: bool) -> int:
+    """Run two plants and the whole chain on this machine, in FOLDER (new or empty) or a temporary one.
+
+    A recorded solar system and a seeded boiler house are read over Modbus TCP for a month in quarter hours,
+    published over MQTT, stored, computed, served and re-derived offline. It credits nothing.
+    """
+    with ExitStack() as stack:
+        home = folder or Path(stack.enter_context(TemporaryDirectory(prefix="hakari-demo-")))
+        if home.exists() and any(home.iterdir()):
+            raise Refused(f"folder {home} is not empty; name a new one for the demo")
+        processes = stack.enter_context(Processes(home / "logs"))
+        total = stack.enter_context(bar(TICKS))
+        outcome = run_demo(home, processes, lambda text: click.echo(f"· {text}", err=True), total)
+        click.echo(json.dumps(as_json_of(outcome)) if as_json else shown(outcome))
+        if not leave:
+            click.echo("  everything stays up until Ctrl-C", err=True)
+            _until_interrupted(processes)
+    return 0 if all(one.verdict["ok"] for one in outcome.outcomes) else DATA_PROBLEM
+
+
+def _until_interrupted(processes: Processes) -> None:
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    while not stopped.wait(1.0):
+        processes.check()
 
 
 def _moment_ms(text: str | None) -> int | None:

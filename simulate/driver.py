@@ -48,10 +48,16 @@ class Driver:
     """Serves lockstep clients. Use as an async context manager; `port` is then the port in use."""
 
     def __init__(
-        self, edges: Iterable[str], *, host: str = "127.0.0.1", port: int = 0, wait_limit_s: float = WAIT_LIMIT_S
+        self,
+        edges: Iterable[str],
+        *,
+        watchers: Iterable[str] = (),
+        host: str = "127.0.0.1",
+        port: int = 0,
+        wait_limit_s: float = WAIT_LIMIT_S,
     ) -> None:
         """`wait_limit_s` is how long one tick or one flush may take."""
-        self.state = Lockstep(edges)
+        self.state = Lockstep(edges, watchers)
         self.host = host
         self.port = port
         self._wait_limit_s = wait_limit_s
@@ -82,6 +88,7 @@ class Driver:
         self, times_ms: list[int], set_time: Callable[[int], None], progress: Callable[[Progress], None] = _ignore
     ) -> None:
         """Drives every time of `times_ms` in turn, then flushes: everything sampled is then known as stored."""
+        await self._wait("watcher")
         for tick, t_ms in enumerate(times_ms, FIRST_TICK):
             await self.step(tick, t_ms, set_time)
             progress(Progress(tick, len(times_ms), t_ms))
@@ -138,6 +145,7 @@ class Driver:
             for at in old:
                 self._writers.pop(at).close()
             self._send(sends)
+            self._changed.set()
             while line := await _line(reader):
                 self.state.answer(connection, msgspec.json.decode(line, type=Answer))
                 self._changed.set()

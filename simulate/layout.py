@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hakari.errors import HakariError
+from hakari.names import Origin
 from simulate import users
 
 NAMESPACE = "demo.hakari.example"
@@ -148,11 +149,12 @@ def approve_epochs(layout: Layout) -> None:
     """Signs every epoch that ingest holds into the roster, as the owner does after asking why it was opened."""
     shown = call("keys", "roster", "show", layout.roster, "--owner-key", layout.owner_key)
     known = {(epoch["edge"], epoch["epoch"]) for epoch in shown["epochs"]}
-    for origin in call("log", "list", "--config", layout.ingest_config)["origins"]:
-        if (origin["edge_id"], origin["epoch"]) not in known:
+    for listed in call("log", "list", "--config", layout.ingest_config)["origins"]:
+        origin = Origin.parse(listed["origin"])
+        if (origin.edge_id, origin.epoch) not in known:
             call(
                 "keys", "roster", "approve-epoch", layout.roster, "--owner", layout.folder / "owner.pem",
-                "--edge", origin["edge_id"], "--epoch", str(origin["epoch"]),
+                "--edge", origin.edge_id, "--epoch", str(origin.epoch),
             )  # fmt: skip
 
 

@@ -79,9 +79,13 @@ class Client(msgspec.Struct):
 class Lockstep:
     """The state of one run. Every method returns what must be sent; none blocks or reads a clock."""
 
-    def __init__(self, edges: Iterable[str]) -> None:
-        """`edges` are the clients of role edge that every tick waits for; others are refused."""
+    def __init__(self, edges: Iterable[str], watchers: Iterable[str] = ()) -> None:
+        """`edges` are the clients of role edge that every tick waits for; others are refused.
+
+        The first tick also waits until every one of `watchers` has connected.
+        """
         self.expected = frozenset(edges)
+        self.first_watchers = frozenset(watchers)
         self.phase = Phase.IDLE
         self.tick = Tick(0, 0, flush=False)
         self._clients: dict[int, Client] = {}
@@ -151,11 +155,11 @@ class Lockstep:
         return self._tell(again)
 
     def waiting(self) -> list[str]:
-        """Who has not answered yet: in WATCHERS the connected watchers, else every expected edge."""
+        """Who is waited for: before the first tick and in WATCHERS the watchers, else every expected edge."""
         if self.phase is Phase.WATCHERS:
             return sorted(c.name for c in self._clients.values() if c.role == "watch" and not c.answered)
         if self.phase is Phase.IDLE:
-            return []
+            return sorted(self.first_watchers - {c.name for c in self._clients.values() if c.role == "watch"})
         return sorted(self.expected - self._done)
 
     def described(self, name: str) -> str:

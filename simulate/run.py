@@ -49,7 +49,9 @@ async def run_lockstep(scenario: Scenario, *, hold: bool, say: Say, progress: Ca
     lock = scenario.lockstep
     async with (
         serving(scenario.plants, lambda: now_ms[0]) as addresses,
-        Driver(lock.edges, host=lock.host, port=lock.port, wait_limit_s=lock.wait_limit_s) as driver,
+        Driver(
+            lock.edges, watchers=lock.watchers, host=lock.host, port=lock.port, wait_limit_s=lock.wait_limit_s
+        ) as driver,
     ):
         say(addresses | {"lockstep": f"{driver.host}:{driver.port}"})
         run = asyncio.create_task(driver.run(scenario.times_ms, lambda t_ms: now_ms.__setitem__(0, t_ms), progress))

@@ -22,9 +22,10 @@ class ScenarioInvalid(BadConfiguration):
 
 
 class LockstepSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The driver: where it listens and which edges every tick waits for."""
+    """The driver: where it listens, which edges every tick waits for, which watchers the first one waits for."""
 
     edges: Annotated[list[str], msgspec.Meta(min_length=1, max_length=200)]
+    watchers: Annotated[list[str], msgspec.Meta(max_length=20)] = []
     host: str = "127.0.0.1"
     port: Port = 0
     wait_limit_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 120.0
@@ -66,7 +67,7 @@ def check_known(plant: Plant, start_ms: int, end_ms: int) -> None:
     if start_ms < span.start_ms or end_ms > span.end_ms:
         raise ScenarioInvalid(
             f"plant {plant.name} knows {shown(span.start_ms)} to {shown(span.end_ms)},"
-            f" asked is {shown(start_ms)} to {shown(end_ms)}; choose times within"
+            f" asked is {shown(start_ms)} to {shown(end_ms)}; choose times within (`simulate plants` takes --at)"
         )
 
 

@@ -134,11 +134,13 @@ def load(module_file: str, function: Evaluate) -> Methodology:
 
 def _check(data: Data, folder: Path) -> None:
     """Refuses unknown units, repeated names and a document that is not the one its hash names."""
-    names = [one.name for one in (*data.parameter, *data.quantity)]
+    declared: list[tuple[str, str]] = [(one.name, one.unit) for one in data.parameter]
+    declared += [(one.name, one.unit) for one in data.quantity]
+    names = [name for name, _ in declared]
     if len(set(names)) != len(names) or not data.quantity:
         raise MethodologyInvalid(f"methodology {data.code} declares a name twice, or no quantity; mend its data file")
-    for one in (*data.parameter, *data.quantity):
-        units.unit(one.unit)
+    for _, unit in declared:
+        units.unit(unit)
     if not data.document:
         return
     digest = hashlib.sha256((folder / data.document).read_bytes()).hexdigest()

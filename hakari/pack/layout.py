@@ -83,7 +83,7 @@ def check_manifest(contents: Mapping[str, memoryview]) -> None:
     """Nothing, if the manifest lists exactly these contents; PackMalformed names what differs."""
     try:
         given = msgspec.json.decode(contents[MANIFEST][:MAX_MANIFEST_BYTES], type=Manifest)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PackMalformed(f"pack entry {MANIFEST} cannot be read: {error}") from error
     found = [_listed(name, content) for name, content in contents.items() if name != MANIFEST]
     for one, other in zip(given.entries, found, strict=False):

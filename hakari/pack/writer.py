@@ -12,7 +12,16 @@ from typing import BinaryIO, NamedTuple
 from hakari.errors import BadConfiguration, DataProblem
 from hakari.log.checkpoint import Checkpoint
 from hakari.names import Origin
-from hakari.pack.container import MANIFEST, MAX_PACK_BYTES, Entry, PackMalformed, check_name, directory, local_header, order
+from hakari.pack.container import (
+    MANIFEST,
+    MAX_PACK_BYTES,
+    Entry,
+    PackMalformed,
+    check_name,
+    directory,
+    local_header,
+    order,
+)
 from hakari.pack.layout import Listed, manifest_text, names_of_origin, record
 from hakari.store.evidence import EvidenceLog
 

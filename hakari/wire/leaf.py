@@ -146,7 +146,7 @@ def decode(body: bytes) -> Leaf:
         raise LeafMalformed(f"leaf body has {len(body)} bytes, limit {MAX_CARRIER_BYTES}")
     try:
         leaf = _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LeafMalformed(f"leaf body is not a leaf: {error}") from error
     if leaf.v != VERSION:
         raise LeafMalformed(f"leaf version {leaf.v} is not known, known is {VERSION}; update hakari")

@@ -82,7 +82,7 @@ class Chain:
             place.plant_file.write_text(re.sub(r"(?m)^port = \d+$", f"port = {place.modbus_port}", text))
         (folder / "scenario.toml").write_text(
             f"plants = {[place.plant_file.name for place in places]}\nstart = {start}\nend = {end}\nstep_s = {step_s}\n"
-            f"[lockstep]\nedges = {[place.edge_id for place in places]}\nport = {self.layout.driver_port}\n"
+            f"[lockstep]\nedges = {[place.edge_id for place in places]}\nwatchers = ['ingest']\nport = {self.layout.driver_port}\n"
         )
         self.processes = Processes(folder / "logs")
         if broker == "mosquitto":

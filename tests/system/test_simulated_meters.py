@@ -51,9 +51,6 @@ def free_port() -> int:
         return port
 
 
-# ---- meters ---------------------------------------------------------------------------------------------
-
-
 @in_loop
 async def test_modbus_answers_as_the_meters_do(tmp_path: Path) -> None:
     now_ms = [START_MS]
@@ -91,9 +88,6 @@ def _with_port_zero(folder: Path, name: str) -> Path:
         text = text.replace(f'"{part}"', f'"{DATA / part}"')
     (folder / f"{name}.toml").write_text(text)
     return folder / f"{name}.toml"
-
-
-# ---- lockstep -------------------------------------------------------------------------------------------
 
 
 class Peer:
@@ -219,9 +213,6 @@ def test_a_taken_port_is_one_sentence_and_exit_code_4(tmp_path: Path) -> None:
     assert "Traceback" not in (tmp_path / "plants.log").read_text()
 
 
-# ---- broker ---------------------------------------------------------------------------------------------
-
-
 class Bus(NamedTuple):
     """A running broker and its users' passwords."""
 
@@ -263,8 +254,8 @@ class User:
         self.client.loop_start()
         self.wait(lambda: bool(self.refused))
 
-    def _hear(self, topic: str, payload: bytes) -> None:
-        self._note(self.received, (topic, payload))
+    def _hear(self, topic: str, payload: bytes | bytearray) -> None:
+        self._note(self.received, (topic, bytes(payload)))
 
     def _note(self, notes: list[T], value: T) -> None:
         with self._event:

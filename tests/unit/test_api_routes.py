@@ -7,13 +7,16 @@ import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
+from api.queries import instant_ms, time_text
 from hakari.ledger.result import PeriodResult
-from hakari.log.tree import leaf_hash
-from hakari.wire.leaf import decode
+from hakari.log.tree import extend, leaf_hash, root_of
+from hakari.store.evidence import StoredLeaf
+from hakari.wire.envelope import deflate
 from tests.unit.api_world import END_MS, EPOCH, HOUR_MS, POINT, SAMPLES, START_MS, Served, build
 
 RANGE = f"point={POINT}&start=2016-07-01T00:00:00Z&end=2016-07-02T00:00:00Z"
@@ -159,15 +162,50 @@ def test_leaves_link_to_their_neighbours_and_show_their_checkpoint(served: Serve
     assert count == 7
 
 
-def test_what_no_leaf_could_be_decoded_from_is_shown_as_bytes(tmp_path: Path) -> None:
-    """The log appends whatever the edge signed; the API says what it is not."""
+@pytest.mark.parametrize("body", [b"not a leaf", b'{"v":2}', b'{"v":NaN}', b"[" * 40_000, b"\xff\xfe"])
+def test_what_is_no_leaf_is_shown_as_its_bytes(tmp_path: Path, body: bytes) -> None:
+    """The log appends whatever an edge signed; the API says what it is not."""
     made = build(tmp_path)
     origin = made.evidence.origins()[0]
-    stored = made.evidence.leaf(origin, 6)
-    assert stored is not None
-    body = made.get(f"/v1/leaves/sola-e1/{EPOCH}/6/body").content
-    assert decode(body).i == 6
+    head = made.evidence.head(origin)
+    frontier = extend(head.frontier, head.size, leaf_hash(body))
+    stored = StoredLeaf(head.size, leaf_hash(body), deflate(body), b"\xffnote", START_MS)
+    with made.evidence.transaction():
+        assert made.evidence.append(origin, head.size, stored, frontier, root_of(frontier))
+    leaf = made.json(f"/v1/leaves/sola-e1/{EPOCH}/{head.size}")
+    assert leaf["leaf"] is None
+    assert leaf["malformed"]
+    assert leaf["leaf_sha256"] == hashlib.sha256(body).hexdigest()
+    assert made.get(leaf["links"]["body"]).content == body
     made.close()
+
+
+def test_a_leaf_that_does_not_give_its_hash_is_not_shown(tmp_path: Path) -> None:
+    made = build(tmp_path)
+    origin = made.evidence.origins()[0]
+    head = made.evidence.head(origin)
+    frontier = extend(head.frontier, head.size, b"h" * 32)
+    with made.evidence.transaction():
+        stored = StoredLeaf(head.size, b"h" * 32, deflate(b"other"), b"note", START_MS)
+        made.evidence.append(origin, head.size, stored, frontier, root_of(frontier))
+    for end in ("", "/body"):
+        response = made.get(f"/v1/leaves/sola-e1/{EPOCH}/{head.size}{end}")
+        assert (response.status_code, response.json()["code"]) == (500, "evidence-mismatch")
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("t_ms", "zone", "text"),
+    [
+        (0, None, "1970-01-01T00:00:00Z"),
+        (1, None, "1970-01-01T00:00:00.001Z"),
+        (START_MS, "Asia/Ho_Chi_Minh", "2016-07-01T07:00:00+07:00"),
+        (START_MS, "America/St_Johns", "2016-06-30T21:30:00-02:30"),
+    ],
+)
+def test_a_time_is_written_and_read_back(t_ms: int, zone: str | None, text: str) -> None:
+    assert time_text(t_ms, None if zone is None else ZoneInfo(zone)) == text
+    assert instant_ms("start", text) == t_ms
 
 
 def test_the_same_content_has_the_same_tag_and_is_sent_once(served: Served) -> None:

@@ -161,6 +161,12 @@ def test_leaf_signed_by_a_key_that_is_not_the_rosters(log: SqliteEvidenceLog) ->
     assert [(number, "is not signed by its edge's key" in text) for number, text in found(log)] == [(SIZE, True)]
 
 
+def test_root_that_the_edge_signed_and_its_leaves_do_not_give(log: SqliteEvidenceLog) -> None:
+    other = sign_checkpoint(Checkpoint(FIRST, 5, leaf_hash(b"another tree")), KEY)
+    damage(log, f"UPDATE leaf SET checkpoint = x'{other.hex()}' WHERE origin = 1 AND i = 4")
+    assert found(log) == [(4, "the leaves up to it do not give the root signed for size 5")]
+
+
 def test_edge_that_the_roster_does_not_hold(log: SqliteEvidenceLog) -> None:
     checked = report(log, Roster("plant.example", 2))
     assert checked.problem_count == SIZE + 3

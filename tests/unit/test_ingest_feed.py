@@ -184,6 +184,21 @@ def test_configuration_of_an_earlier_epoch_is_found_for_a_carried_leaf_after_a_r
     assert Feeder(evidence, view).catch_up() == Fed(1, 1, 0, (), done=True)
 
 
+def test_second_configuration_of_an_earlier_epoch_is_found_where_looking_for_the_first_one_stopped(
+    evidence: SqliteEvidenceLog, view: SqliteReadingsView
+) -> None:
+    plant = Plant(evidence)
+    used = [plant.configure(FIRST, configuration(EDGE, notes)) for notes in ("one", "two", "three")]
+    plant.configure(SECOND, configuration(EDGE, "newer"))
+    Feeder(evidence, view).catch_up()
+    feeder = Feeder(evidence, view)
+    for cfg in used:
+        lost = plant.sampled(FIRST, cfg, SLOT)
+        carrier = msgspec.structs.replace(plant.leaf(SECOND), carried=Carried.of(FIRST.epoch, lost.i, encode(lost)))
+        plant.store(SECOND, encode(carrier))
+        assert feeder.catch_up() == Fed(1, 1, 0, (), done=True)
+
+
 def test_long_configuration_that_was_half_fed_before_the_restart(
     evidence: SqliteEvidenceLog, view: SqliteReadingsView
 ) -> None:

@@ -23,7 +23,7 @@ MARK = cosign(CHECKPOINT, INGEST, TIME_S)
 
 
 def test_a_published_cosignature_holds() -> None:
-    """A public witness (remora.n621.de, its key in transparency-dev/formats) on a public log's checkpoint."""
+    """The witness remora.n621.de (key: transparency-dev/formats, note_cosigv1_test.go) on the log Arche."""
     text = "arche2025h1.staging.ct.transparency.dev\n1432088532\nU7WM79jrzyhGZ5/GUBTpM7NzwdyfFx61t3RovgcC4Ro=\n"
     line = (
         "— remora.n621.de 2net5wAAAABqEiEgPlfF3V06o0Y+fHM+J5J9s27wgxxcOVSpZ/2g/KSiXCg9DEZI+aVCIobWX9sXTynk5XeU/"

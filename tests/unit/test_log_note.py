@@ -40,7 +40,8 @@ C2SP_NOTE = (
     "This is an example message.\n\n— example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ON"
     "ncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n"
 )
-# A public log's checkpoint with a line of another signature type, as its witnesses published it (tlog-checkpoint).
+# A checkpoint of the public staging log Arche (transparency.dev) as another implementation's tests quote it: with lines
+# of another signature type and of a witness. Its signatures hold, so nothing rests on who quotes it.
 LOG_KEY = "arche2025h1.staging.ct.transparency.dev+ba2f06c0+AU0vHmlGCS/PdN8b2OaGmKprLI8HKM+dJ472xgFYh15f"
 LOG_NOTE = """arche2025h1.staging.ct.transparency.dev
 1432088532

@@ -1,0 +1,250 @@
+"""`hakari demo`: two plants, a broker and every room as a process of its own, until a month's total is re-derived.
+
+What is printed at the end was asked of the API and of `hakari verify`; nothing in this module computes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import urllib.request
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hakari.cli.output import table
+from hakari.errors import DataProblem
+from simulate.driver import Progress
+from simulate.layout import Layout, MeterPlace, PlantPlace, approve_epochs, argv, call, free_ports, prepare
+from simulate.processes import Processes
+from simulate.run import run_lockstep
+from simulate.scenario import load_scenario
+
+MONTH = "2016-07"
+START = "2016-07-01T00:00:00-07:00"
+END = "2016-08-01T00:00:00-07:00"
+STEP_S = 900
+TICKS = 31 * 96 + 1
+BATCH_SAMPLES = 4
+HTTP_TIMEOUT_S = 30.0
+DATA = resources.files("simulate") / "data"
+METERS = {
+    "solar": (
+        MeterPlace("inverter", "sunspec-inverter-103", 1, "INV-0001"),
+        MeterPlace("export", "schneider-iem3155", 2, "IEM-0001"),
+    ),
+    "boiler": (
+        MeterPlace("heat", "spirax-sarco-tva", 1, "TVA-0001"),
+        MeterPlace("aux", "abb-b23", 2, "B23-0001"),
+    ),
+}
+
+
+class TotalsDisagree(DataProblem):
+    """The API and the offline verification do not tell the same."""
+
+
+class Outcome(NamedTuple):
+    """One plant's month as the API tells it, and its pack's verdict."""
+
+    plant: str
+    period: Mapping[str, Any]
+    pack: Path
+    verdict: Mapping[str, Any]
+
+
+class Demo(NamedTuple):
+    """What a demo came to."""
+
+    outcomes: list[Outcome]
+    address: str
+    token: str
+    owner_key: str
+
+
+def run(folder: Path, processes: Processes, say: Callable[[str], None], progress: Callable[[Progress], None]) -> Demo:
+    """Sets the chain up in `folder`, drives the month, computes, serves and verifies it. Processes stay up."""
+    say("keys, roster and a settings file a room")
+    layout = set_up(folder)
+    say("broker, ingest and two edges start; a month passes in quarter hours")
+    drive(layout, processes, progress)
+    say("the owner approves what the edges opened; calc computes; packs are written")
+    compute(layout)
+    say("the API serves; every pack is verified offline")
+    return present(layout, processes)
+
+
+def set_up(folder: Path) -> Layout:
+    """Files of two plants: the recorded solar system and the seeded boiler house."""
+    places = []
+    for name, port in zip(METERS, free_ports(len(METERS)), strict=True):
+        plant_file = folder / f"{name}.plant.toml"
+        project_file = folder / f"{name}.project.toml"
+        places.append(PlantPlace(name, plant_file, name, "e1", METERS[name], project_file, port))
+    layout = prepare(folder, places, interval_s=STEP_S, batch_samples=BATCH_SAMPLES)
+    for place in places:
+        text = (DATA / f"{place.name}.toml").read_text(encoding="utf-8")
+        place.plant_file.write_text(re.sub(r"(?m)^port = \d+$", f"port = {place.modbus_port}", text), encoding="utf-8")
+        project = DATA / f"{place.name}.project.toml"
+        (folder / f"{place.name}.project.toml").write_bytes(project.read_bytes())
+    for name in ("solar.csv", "solar.map.toml"):
+        (folder / name).write_bytes((DATA / name).read_bytes())
+    edges = ", ".join(f'"{place.edge_id}"' for place in places)
+    plants = ", ".join(f'"{place.plant_file.name}"' for place in places)
+    (folder / "scenario.toml").write_text(
+        f"plants = [{plants}]\nstart = {START}\nend = {END}\nstep_s = {STEP_S}\n\n"
+        f'[lockstep]\nedges = [{edges}]\nwatchers = ["ingest"]\nport = {layout.driver_port}\n',
+        encoding="utf-8",
+    )
+    return layout
+
+
+def drive(layout: Layout, processes: Processes, progress: Callable[[Progress], None]) -> None:
+    """Starts broker, ingest and edges, and lets plant time run to the end until everything is known as stored."""
+    processes.start("broker", argv("simulate", "broker", "--config", layout.broker_config))
+    processes.wait_listening("broker", "127.0.0.1", layout.broker_port)
+    processes.start("ingest", argv("ingest", "run", "--config", layout.ingest_config))
+    for place in layout.plants:
+        processes.start(place.edge_id, argv("edge", "run", layout.edge_config(place)))
+
+    def watched(done: Progress) -> None:
+        processes.check()
+        progress(done)
+
+    scenario = load_scenario(layout.folder / "scenario.toml", {})
+    if not asyncio.run(run_lockstep(scenario, hold=False, say=lambda _: None, progress=watched)):
+        raise KeyboardInterrupt
+
+
+def compute(layout: Layout) -> None:
+    """Approves the epochs, registers the projects, computes their periods and writes a pack each."""
+    approve_epochs(layout)
+    for place in layout.plants:
+        if place.project_file is not None:
+            call("project", "add", place.project_file, "--config", layout.calc_config)
+    call("calc", "run", "--once", "--config", layout.calc_config)
+    for place in layout.plants:
+        period = period_id(place)
+        call("pack", "write", "--period", period, "--out", pack_of(layout, place), "--config", layout.calc_config)
+
+
+def present(layout: Layout, processes: Processes) -> Demo:
+    """Starts the API, asks it for each month, and verifies each pack; TotalsDisagree when the two differ."""
+    processes.start("api", argv("api", "run", "--config", layout.api_config))
+    processes.wait_listening("api", "127.0.0.1", layout.api_port)
+    token = call(
+        "user", "token", "create", "--role", "verifier", "--project", "*", "--days", "1", "--config", layout.api_config
+    )["token"]
+    address = f"http://127.0.0.1:{layout.api_port}"
+    outcomes = []
+    for place in layout.plants:
+        told = ask(f"{address}/v1/periods/{period_id(place)}", token)
+        pack = pack_of(layout, place)
+        verdict = call("verify", pack, "--owner-key", layout.owner_key, allow=(0, 5))
+        if verdict["reductions_tco2"] != told["totals"]["reductions_tco2"]:
+            raise TotalsDisagree(
+                f"{place.name}: the API tells {told['totals']['reductions_tco2']} tCO2,"
+                f" the pack gives {verdict['reductions_tco2']}; run: hakari log fsck"
+            )
+        outcomes.append(Outcome(place.name, told, pack, verdict))
+    return Demo(outcomes, address, token, layout.owner_key)
+
+
+def ask(url: str, token: str) -> Any:  # noqa: ANN401 - JSON
+    """GET of one resource as a verifier."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=HTTP_TIMEOUT_S) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def period_id(place: PlantPlace) -> str:
+    """The month's period of a plant's project."""
+    return f"demo-{place.name}-{MONTH}"
+
+
+def pack_of(layout: Layout, place: PlantPlace) -> Path:
+    """Where the month's pack of a plant is; the API serves this folder."""
+    return layout.packs / f"{period_id(place)}.hakari"
+
+
+def shown(demo: Demo) -> str:
+    """The demo's end for a person."""
+    head = ("plant", "methodology, standing", "measured", "complete", "reference t", "project t", "reductions t", "whole t")
+    rows = [_row(outcome) for outcome in demo.outcomes]
+    lines = [
+        "",
+        table(head, rows, right=(3, 4, 5, 6, 7)),
+        f"  {_notices(demo)}",
+        "",
+        *(f"  pack     {outcome.pack}\n           {_verdict(outcome.verdict)}" for outcome in demo.outcomes),
+        "",
+        f"  API      {demo.address}/docs",
+        f"  token    {demo.token}",
+        f'  try      curl -H "Authorization: Bearer {demo.token}" {demo.address}/v1/projects',
+        f"  verify   hakari verify {demo.outcomes[0].pack} --owner-key {demo.owner_key}",
+    ]
+    return "\n".join(lines)
+
+
+def as_json(demo: Demo) -> dict[str, object]:
+    """The demo's end for a program."""
+    return {
+        "address": demo.address,
+        "token": demo.token,
+        "owner_key": demo.owner_key,
+        "plants": [
+            {"plant": outcome.plant, "pack": str(outcome.pack), "period": outcome.period, "verdict": outcome.verdict}
+            for outcome in demo.outcomes
+        ],
+    }
+
+
+def _row(outcome: Outcome) -> tuple[object, ...]:
+    period = outcome.period
+    methodology = period["methodology"]
+    totals = period["totals"]
+    measured = ", ".join(f"{name} {_short(value)}" for name, value in _quantities(period).items())
+    complete = f"{Decimal(period['completeness']) * 100:.1f} %"
+    return (
+        outcome.plant,
+        f"{methodology['code']} {methodology['version']}, {methodology['standing']}*, factors DEMO",
+        measured,
+        complete,
+        _short(totals["reference_tco2"]),
+        _short(totals["project_tco2"]),
+        _short(totals["reductions_tco2"]),
+        totals["reductions_whole_tco2"],
+    )
+
+
+def _quantities(period: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, Decimal] = {}
+    for item in period["inputs"]:
+        name = f"{item['parameter']} [{item['unit']}]"
+        found[name] = found.get(name, Decimal(0)) + Decimal(item["quantity"] or 0)
+    return {name: f"{value:f}" for name, value in found.items()}
+
+
+def _notices(demo: Demo) -> str:
+    notices = {outcome.period["methodology"]["notice"] for outcome in demo.outcomes}
+    return "* " + "; ".join(sorted(notices)) + ": provisional, credits nothing"
+
+
+def _verdict(verdict: Mapping[str, Any]) -> str:
+    if not verdict["ok"]:
+        return "NOT VERIFIED: " + "; ".join(verdict["problems"])
+    return (
+        f"verified offline from {verdict['leaves']} signed leaves:"
+        f" {_short(verdict['reductions_tco2'])} tCO2, {verdict['meaning']}"
+    )
+
+
+def _short(value: str | None) -> str:
+    """A decimal string cut, not rounded, to six places for the eye; the full one is in the API and the pack."""
+    if value is None:
+        return "refused"
+    whole, _, fraction = value.partition(".")
+    return f"{whole}.{fraction[:6]}" if fraction else whole
