@@ -61,6 +61,11 @@ class Receiver:
         head = self._log.head(origin)
         return cosign(Checkpoint(origin, head.size, head.root), self._cosigner, now_ms // 1000, frozen=head.frozen)
 
+    def keep_mark(self, origin: Origin | None, now_ms: int) -> None:
+        """Stores the mark beside the leaves, so that whoever cuts there has ingest's word without ingest's key."""
+        if origin is not None:
+            self._log.put_mark(origin, self._log.head(origin).size, self.mark(origin, now_ms))
+
     def _open(self, topic: str, raw: bytes) -> _Message | str:
         """I1: the message, or why it cannot be one."""
         edge_id = edge_id_of_batch_topic(topic)

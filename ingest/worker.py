@@ -48,6 +48,8 @@ class Worker:
         """Receives the group durably, acknowledges it and owes a mark to each origin in it; returns these."""
         with self._evidence.transaction():
             outcomes = [self._receiver.receive(delivery.topic, delivery.payload, now_ms) for delivery in deliveries]
+            for origin in {outcome.origin for outcome in outcomes if outcome.word == "appended"}:
+                self._receiver.keep_mark(origin, now_ms)
         crash_point("ingest.committed")
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
             self._outlet.acknowledge(delivery)

@@ -71,6 +71,14 @@ class EvidenceLog(Protocol):
         """Leaves start ≤ i < stop in order."""
         ...
 
+    def put_mark(self, origin: Origin, size: int, mark: bytes) -> None:
+        """Keeps the mark of `origin` at `size`, the first one where there are several."""
+        ...
+
+    def mark(self, origin: Origin, size: int) -> bytes | None:
+        """The mark of `origin` at `size`: there is one for every size at which a transaction ended."""
+        ...
+
     def put_pending(self, origin: Origin, i: int, message: bytes, received_ms: int) -> None:
         """Keeps a message that came early; a second message for the same place is kept beside the first."""
         ...

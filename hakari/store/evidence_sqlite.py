@@ -39,6 +39,9 @@ _STATEMENTS = (
     """CREATE TABLE conflict (
       id INTEGER PRIMARY KEY, origin INTEGER NOT NULL REFERENCES origin (id), sha256 BLOB NOT NULL,
       received_ms INTEGER NOT NULL, message BLOB NOT NULL, UNIQUE (origin, sha256))""",
+    """CREATE TABLE mark (
+      origin INTEGER NOT NULL REFERENCES origin (id), size INTEGER NOT NULL, mark BLOB NOT NULL,
+      PRIMARY KEY (origin, size)) WITHOUT ROWID""",
     """CREATE TABLE quarantine (
       id INTEGER PRIMARY KEY AUTOINCREMENT, received_ms INTEGER NOT NULL, source TEXT NOT NULL,
       reason TEXT NOT NULL, payload BLOB NOT NULL)""",
@@ -157,6 +160,15 @@ class SqliteEvidenceLog:
             if len(rows) < LEAVES_AT_ONCE:
                 return
             start = rows[-1][0] + 1
+
+    def put_mark(self, origin: Origin, size: int, mark: bytes) -> None:
+        """Keeps the mark of `origin` at `size`, the first one where there are several."""
+        self._db.run("INSERT OR IGNORE INTO mark VALUES (?, ?, ?)", (self._ensured(origin), size, mark))
+
+    def mark(self, origin: Origin, size: int) -> bytes | None:
+        """The mark of `origin` at `size`, None where no transaction ended at that size."""
+        row = self._db.one("SELECT mark FROM mark WHERE origin = ? AND size = ?", (self._id(origin), size))
+        return None if row is None else bytes(row[0])
 
     def put_pending(self, origin: Origin, i: int, message: bytes, received_ms: int) -> None:
         """Keeps a message that came early, beside others of the same place.

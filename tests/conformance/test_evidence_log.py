@@ -121,6 +121,16 @@ def test_append_beyond_the_head_is_refused_or_changes_nothing(log: SqliteEvidenc
     assert log.head(ORIGIN).size == 0
 
 
+def test_the_first_mark_of_a_size_is_kept(log: SqliteEvidenceLog) -> None:
+    grow(log, ORIGIN, 2)
+    with log.transaction():
+        log.put_mark(ORIGIN, 2, b"first")
+        log.put_mark(ORIGIN, 2, b"second")
+    assert log.mark(ORIGIN, 2) == b"first"
+    assert log.mark(ORIGIN, 1) is None
+    assert log.mark(ORIGIN._replace(epoch=999), 2) is None
+
+
 def test_frozen_origin_never_grows(log: SqliteEvidenceLog) -> None:
     grow(log, ORIGIN, 1)
     with log.transaction():

@@ -106,7 +106,9 @@ def bit_of_the_file(packed: Packed, rnd: random.Random) -> bytes:
 
 def cut_or_longer_file(packed: Packed, rnd: random.Random) -> bytes:
     at = rnd.randrange(len(packed.data))
-    return rnd.choice([packed.data[:at], packed.data + packed.data[:at] + b"\0", packed.data[:at] + packed.data[at + 1 :]])
+    return rnd.choice(
+        [packed.data[:at], packed.data + packed.data[:at] + b"\0", packed.data[:at] + packed.data[at + 1 :]]
+    )
 
 
 def bit_of_an_entry(packed: Packed, rnd: random.Random) -> bytes:
@@ -296,6 +298,12 @@ def test_the_pack_itself_is_good_and_rebuilding_it_gives_its_bytes(packed: Packe
 def test_every_mutation_is_found(packed: Packed, chunk: int) -> None:
     count = (PROVED if os.environ.get("HAKARI_PROVE") == "1" else MUTATIONS) // CHUNKS
     assert _missed(packed, range(chunk * count, (chunk + 1) * count)) == []
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(0)
+def test_every_mutation_is_found_at_length(packed: Packed) -> None:
+    assert _missed(packed, range(MUTATIONS, PROVED)) == []
 
 
 def test_everything_that_is_wrong_is_listed_not_only_the_first(packed: Packed) -> None:

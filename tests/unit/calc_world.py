@@ -23,6 +23,7 @@ from hakari.names import Origin
 from hakari.registers.profile import Point, Profile
 from hakari.store.evidence import StoredLeaf
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
+from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.configuration import Meter, MeteringConfiguration, parts_of, sha256_of, text_of
 from hakari.wire.envelope import deflate, inflate
 from hakari.wire.leaf import Block, Carried, ConfigurationPart, Leaf, Sample, Sync, decode, encode
@@ -270,3 +271,8 @@ def decode_stored(stored: StoredLeaf) -> Leaf:
 def place(origin: Origin, i: int) -> Place:
     """Where leaf `i` of `origin` stands."""
     return Place(origin.edge_id, origin.epoch, i)
+
+
+def open_view(path: Path) -> SqliteReadingsView:
+    """A readings view at `path`."""
+    return SqliteReadingsView(path)

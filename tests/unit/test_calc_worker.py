@@ -357,8 +357,6 @@ def test_a_statement_by_another_key_is_refused(plant: Plant) -> None:
         open_statement(note.replace(b"statement v1", b"statement v2"), [plant.world.statement.verifier])
 
 
-
-
 def test_a_leaf_whose_text_is_not_utf8_is_malformed_and_nothing_else() -> None:
     # msgspec raises UnicodeDecodeError, which is no DecodeError, for such a key or text.
     for body in (b'{"v":1,"\xf4":1}', b'{"v":1,"edge":"\xff"}'):
