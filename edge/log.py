@@ -81,7 +81,7 @@ class EdgeLog:
         """Commits a sample; with the batch full, its leaf in the same transaction (E1)."""
         with self.spool.transaction():
             self.spool.add_sample(self.boot, self._cfg, sample.slot_ms, msgspec.json.encode(sample))
-            if len(self.spool.samples()) >= batch_samples:
+            if self.spool.sample_count() >= batch_samples:
                 self.cut(now)
 
     def add_event(self, event: Event, now: PlantTime) -> None:

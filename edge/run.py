@@ -11,8 +11,9 @@ import secrets
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from edge.courier import Courier
 from edge.log import EdgeLog
@@ -90,13 +91,16 @@ class Edge:
             self._pruned_s = time.monotonic()
             self.spool.prune(self.clock.now().wall_ms - self.settings.edge.ring_days * DAY_MS)
 
-    async def close(self) -> None:
-        """Cuts what is open, logs the stop, gives the last leaves a little time, closes."""
+    async def stop(self) -> None:
+        """Cuts what is open, logs the stop and gives the last leaves a little time."""
         if self.log.started:
             now = self.clock.now()
             self.log.cut(now)
             self.log.add_event(Event("stop", now.wall_ms), now)
             await self._drain()
+
+    def close(self) -> None:
+        """Lets go of connections and files; what is committed stays committed."""
         self.outbox.stop()
         for bus in self.buses.values():
             bus.close()
@@ -138,12 +142,17 @@ async def _main(settings: Settings, folder: Path) -> None:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()  # a task that ended with an error ends the process, loudly
+        await _cancelled(tasks)
+        await edge.stop()
     finally:
-        for task in tasks:
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
-        await edge.close()
+        await _cancelled(tasks)
+        edge.close()
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _watch(edge: Edge) -> None:

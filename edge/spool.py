@@ -245,6 +245,10 @@ class Spool:
             for row in self._db.execute("SELECT id, boot, cfg, slot_ms, body FROM sample ORDER BY id")
         ]
 
+    def sample_count(self) -> int:
+        """How many committed samples are in no leaf."""
+        return int(self._db.execute("SELECT count(*) FROM sample").fetchone()[0])
+
     def drop_samples(self, upto_id: int) -> None:
         """Forgets samples with id ≤ `upto_id`: they are in a leaf of the same transaction."""
         with self.transaction():

@@ -1,0 +1,174 @@
+"""The edge's log: order, numbering, cutting, carrying, and a spool that a past version wrote."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from edge.log import EdgeLog, batches
+from edge.spool import Spool, SpoolFailed, SpoolTaken, SpoolUnknown
+from hakari.clock import PlantTime
+from hakari.log.checkpoint import open_checkpoint
+from hakari.log.tree import EMPTY_ROOT, extend, leaf_hash, root_of
+from hakari.wire.configuration import MeteringConfiguration, sha256_of, text_of
+from hakari.wire.envelope import inflate
+from hakari.wire.leaf import MAX_LEAF_BYTES, Block, Leaf, Sample, decode, encode
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
+PUBLIC = KEY.public_key().public_bytes_raw()
+CONFIGURATION = text_of(MeteringConfiguration(v=1, edge="sola-e1", interval_ms=1000, max_lag_ms=500, meters=[]))
+FORMAT_1 = Path(__file__).parents[1] / "fixtures" / "spool" / "format-1.spool"
+
+
+def at(wall_ms: int) -> PlantTime:
+    return PlantTime(wall_ms, wall_ms - 1_000_000, "test")
+
+
+def log_on(spool: Spool, boot: str = "00000000000000aa") -> EdgeLog:
+    return EdgeLog(spool, KEY, "plant.example", "sola-e1", boot, "hakari test")
+
+
+def sample(slot_ms: int, blocks: int = 1, words: int = 1) -> Sample:
+    answer = f"03{2 * words:02x}" + "00ff" * words
+    block = Block("m1", "modbus-tcp", f"01030000{words:04x}", slot_ms, 900, answer)
+    return Sample(slot_ms, slot_ms - 1_000_000, [block] * blocks)
+
+
+def leaves(spool: Spool, epoch: int) -> list[Leaf]:
+    state = spool.epoch(epoch)
+    assert state is not None
+    found = [spool.leaf(epoch, i) for i in range(state.size)]
+    return [decode(inflate(leaf.deflated)) for leaf in found if leaf is not None]
+
+
+def assert_sound(spool: Spool, public: bytes) -> None:
+    """Every leaf's hash, root and signed checkpoint follow from the leaves before it."""
+    for state in spool.epochs():
+        frontier: tuple[bytes, ...] = ()
+        for i in range(state.size):
+            leaf = spool.leaf(state.epoch, i)
+            assert leaf is not None
+            assert leaf_hash(inflate(leaf.deflated)) == leaf.leaf_hash
+            frontier = extend(frontier, i, leaf.leaf_hash)
+            checkpoint = open_checkpoint(leaf.checkpoint, public)
+            assert (checkpoint.size, checkpoint.root) == (i + 1, root_of(frontier))
+            assert (checkpoint.origin.epoch, leaf.root) == (state.epoch, checkpoint.root)
+        assert state.root == (root_of(frontier) if state.size else EMPTY_ROOT)
+
+
+def test_configuration_stands_before_the_first_sample_in_every_epoch() -> None:
+    spool = Spool(":memory:")
+    log = log_on(spool)
+    log.start(CONFIGURATION, at(1_700_000_000_000))
+    log.add_sample(sample(1_700_000_001_000), at(1_700_000_001_000), 1)
+    second = log.fork("the mark", at(1_700_000_002_000))
+    log.add_sample(sample(1_700_000_003_000), at(1_700_000_003_000), 1)
+    for epoch in (1_700_000_000, second):
+        kinds = [
+            "events" if leaf.events else "cfg" if leaf.configuration else "samples" for leaf in leaves(spool, epoch)
+        ]
+        assert kinds[:3] == ["events", "cfg", "samples"]
+        assert {leaf.cfg for leaf in leaves(spool, epoch)} == {sha256_of(CONFIGURATION)}
+    assert leaves(spool, second)[0].cites == "the mark"
+    assert_sound(spool, PUBLIC)
+
+
+def test_leftover_samples_become_the_first_leaf_after_a_restart_under_their_own_boot() -> None:
+    spool = Spool(":memory:")
+    log_on(spool).start(CONFIGURATION, at(1_700_000_000_000))
+    first = log_on(spool, "00000000000000bb")
+    first.start(CONFIGURATION, at(1_700_000_001_000))
+    first.add_sample(sample(1_700_000_002_000), at(1_700_000_002_000), 10)
+    before = spool.current()
+    assert before is not None
+    log_on(spool, "00000000000000cc").start(CONFIGURATION, at(1_700_000_003_000))
+    after = leaves(spool, before.epoch)[before.size :]
+    assert [(leaf.boot, len(leaf.samples)) for leaf in after[:2]] == [("00000000000000bb", 1), ("00000000000000cc", 0)]
+    assert spool.samples() == []
+
+
+def test_a_fork_carries_what_is_not_known_as_stored_and_never_nests() -> None:
+    spool = Spool(":memory:")
+    log = log_on(spool)
+    log.start(CONFIGURATION, at(1_700_000_000_000))
+    for k in range(1, 4):
+        log.add_sample(sample(1_700_000_000_000 + k * 1000), at(1_700_000_000_000 + k * 1000), 1)
+    spool.set_mark(1_700_000_000, 3)
+    log.fork("first", at(1_700_000_010_000))
+    assert log.carry(at(1_700_000_010_000)) == 2
+    third = log.fork("second", at(1_700_000_020_000))
+    log.carry(at(1_700_000_020_000))
+    carried = [leaf.carried for leaf in leaves(spool, third) if leaf.carried is not None]
+    assert [(one.epoch, one.i) for one in carried if one.epoch == 1_700_000_000] == [
+        (1_700_000_000, 3),
+        (1_700_000_000, 4),
+    ]
+    assert all(decode(one.bytes()).carried is None for one in carried)
+    assert spool.to_carry(1) == []
+    assert_sound(spool, PUBLIC)
+
+
+def test_long_batches_are_cut_and_every_block_is_kept() -> None:
+    samples = [sample(1_700_000_000_000, blocks=150, words=125), sample(1_700_000_001_000, blocks=3)]
+    cut = batches(samples)
+    assert sum(len(one.blocks) for batch in cut for one in batch) == 153
+    spool = Spool(":memory:")
+    log = log_on(spool)
+    log.start(CONFIGURATION, at(1_700_000_000_000))
+    for one in samples:
+        log.add_sample(one, at(one.slot_ms), 2)
+    assert all(len(encode(leaf)) <= MAX_LEAF_BYTES for leaf in leaves(spool, 1_700_000_000))
+    assert sum(len(one.blocks) for leaf in leaves(spool, 1_700_000_000) for one in leaf.samples) == 153
+
+
+def test_only_what_is_known_as_stored_leaves_the_ring() -> None:
+    spool = Spool(":memory:")
+    log = log_on(spool)
+    log.start(CONFIGURATION, at(1_700_000_000_000))
+    for k in range(1, 9):
+        log.add_sample(sample(1_700_000_000_000 + k * 1000), at(1_700_000_000_000 + k * 1000), 1)
+    assert spool.prune(1_800_000_000_000) == 0
+    spool.set_mark(1_700_000_000, 6)
+    assert spool.prune(1_800_000_000_000) == 6
+    assert spool.leaf(1_700_000_000, 5) is None
+    assert spool.leaf(1_700_000_000, 6) is not None
+
+
+def test_a_second_agent_on_the_same_spool_is_refused(tmp_path: Path) -> None:
+    first = Spool(str(tmp_path / "edge.spool"))
+    with pytest.raises(SpoolTaken, match="belongs to a running edge"):
+        Spool(str(tmp_path / "edge.spool"))
+    first.close()
+    Spool(str(tmp_path / "edge.spool")).close()
+
+
+def test_a_spool_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "edge.spool"
+    with sqlite3.connect(path) as raw:
+        raw.execute("PRAGMA user_version=99")
+    with pytest.raises(SpoolUnknown, match="format 99"):
+        Spool(str(path))
+
+
+def test_a_file_that_is_no_spool_is_said_to_be_none(tmp_path: Path) -> None:
+    path = tmp_path / "edge.spool"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(SpoolFailed, match="spool"):
+        Spool(str(path))
+
+
+def test_a_spool_of_format_1_still_opens_verifies_and_grows(tmp_path: Path) -> None:
+    path = tmp_path / "old.spool"
+    shutil.copy(FORMAT_1, path)
+    spool = Spool(str(path))
+    assert_sound(spool, PUBLIC)
+    state = spool.current()
+    assert state is not None
+    assert (state.size, state.mark, len(spool.samples())) == (8, 5, 1)
+    log_on(spool, "00000000000000dd").start(CONFIGURATION, at(1_800_000_000_000))
+    assert_sound(spool, PUBLIC)
+    spool.close()
