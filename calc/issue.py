@@ -10,8 +10,8 @@ from typing import NamedTuple
 from calc.statement import Statement, sign_statement, state_of
 from hakari.ledger.result import PeriodResult, encode
 from hakari.log.checkpoint import Checkpoint
-from hakari.log.mark import Cosigner, cosign
-from hakari.log.note import SigningKey
+from hakari.log.mark import open_mark
+from hakari.log.note import SigningKey, VerifierKey
 from hakari.names import Origin
 from hakari.pack.layout import PROJECT, README, RESULT, ROSTER, STATEMENT, readme, record
 from hakari.pack.writer import PackParts, write_pack
@@ -19,18 +19,25 @@ from hakari.store.evidence import EvidenceLog
 
 
 class Keys(NamedTuple):
-    """What a room that states needs: its signing key, the roster as signed, ingest's cosigner where it has one."""
+    """What a room that states needs: its signing key, the roster as signed and the cosigners that it names."""
 
     statement: SigningKey
     roster_note: bytes
-    cosigner: Cosigner | None
+    cosigners: Sequence[VerifierKey]
 
 
 def statement_of(result: PeriodResult, cuts: Sequence[Checkpoint], log: EvidenceLog, keys: Keys) -> Statement:
     """The statement of `result`, not signed yet."""
     leaves = {str(cut.origin): leaves_sha256(cut, log) for cut in cuts}
-    cosigners = {str(cut.origin): keys.cosigner.name for cut in cuts} if keys.cosigner else {}
+    marks = marks_of(cuts, log)
+    cosigners = {str(origin): open_mark(mark, keys.cosigners).signer for origin, mark in marks.items()}
     return state_of(result, leaves, cosigners)
+
+
+def marks_of(cuts: Sequence[Checkpoint], log: EvidenceLog) -> dict[Origin, bytes]:
+    """Ingest's marks at the cuts, of those that have one."""
+    found = {cut.origin: log.mark(cut.origin, cut.size) for cut in cuts}
+    return {origin: mark for origin, mark in found.items() if mark is not None}
 
 
 def leaves_sha256(cut: Checkpoint, log: EvidenceLog) -> str:
@@ -55,11 +62,8 @@ class Packed(NamedTuple):
     cuts: Sequence[Checkpoint]
 
 
-def pack_to(path: Path, packed: Packed, log: EvidenceLog, keys: Keys, now_s: int) -> str:
-    """Writes the evidence pack to `path`; returns its SHA-256 (hex). `now_s` is the time of the marks, UTC seconds."""
-    marks: dict[Origin, bytes] = {}
-    if keys.cosigner is not None:
-        marks = {cut.origin: cosign(cut, keys.cosigner, now_s) for cut in packed.cuts}
+def pack_to(path: Path, packed: Packed, log: EvidenceLog, keys: Keys) -> str:
+    """Writes the evidence pack to `path`; returns its SHA-256 (hex)."""
     single = {
         README: readme(packed.result.project, packed.result.label).encode(),
         PROJECT: packed.project_document.encode(),
@@ -67,4 +71,4 @@ def pack_to(path: Path, packed: Packed, log: EvidenceLog, keys: Keys, now_s: int
         ROSTER: keys.roster_note,
         STATEMENT: packed.statement,
     }
-    return write_pack(path, PackParts(single, packed.cuts, marks), log)
+    return write_pack(path, PackParts(single, packed.cuts, marks_of(packed.cuts, log)), log)

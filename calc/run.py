@@ -22,7 +22,6 @@ from hakari.errors import BadConfiguration
 from hakari.ledger.result import PeriodResult, decode, encode
 from hakari.ledger.types import FINAL, PeriodRecord, ProjectRecord
 from hakari.log import keyfile, rosterfile
-from hakari.log.mark import Cosigner
 from hakari.log.note import SigningKey, VerifierKey
 from hakari.log.publicfile import verifier_of
 from hakari.log.roster import Roster, open_roster
@@ -78,17 +77,14 @@ class Room:
 
     @property
     def keys(self) -> Keys:
-        """Statement key, roster and cosigner."""
+        """Statement key, roster and the cosigners that it names."""
         table = self.settings.calc
         statement = SigningKey(table.statement_key_name, self._private(table.statement_key_file))
         if statement.verifier not in self.roster.statement_verifiers():
             raise CalcSettingsInvalid(
                 f"{self.config}: the roster has no statement key {statement.verifier}; have the owner add it"
             )
-        cosigner = None
-        if table.cosigner_key_file:
-            cosigner = Cosigner(table.cosigner_name, self._private(table.cosigner_key_file))
-        return Keys(statement, self.roster_note, cosigner)
+        return Keys(statement, self.roster_note, self.roster.cosigner_keys())
 
     def worker(self) -> Worker:
         """A worker over evidence and ledger."""
@@ -231,4 +227,4 @@ def write_pack_of(config: Path, period_id: str, out: Path | None) -> tuple[Path,
         statement = period.statement.encode() if final else signed(result, cuts, opened.evidence, keys)
         path = out if out is not None else Path(f"{period_id}.hakari")
         packed = Packed(result, documents[-1], statement, cuts)
-        return path, pack_to(path, packed, opened.evidence, keys, now_ms() // 1000), result
+        return path, pack_to(path, packed, opened.evidence, keys), result

@@ -27,8 +27,7 @@ class CalcTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[calc]`: stores, keys and rhythm.
 
     `owner_key` is the text of the owner's public key or its .pub file. A period is closed once every edge has a
-    slot `grace_h` hours after its end. The cosigner is ingest's, where this room may use it; without it nothing
-    can be locked and packs carry no cosignature.
+    slot `grace_h` hours after its end.
     """
 
     evidence: Text
@@ -38,8 +37,6 @@ class CalcTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     owner_key: Text
     statement_key_file: Text
     statement_key_name: Text
-    cosigner_name: str = ""
-    cosigner_key_file: str = ""
     grace_h: Annotated[int, msgspec.Meta(ge=0, le=8784)] = 24
     poll_s: Annotated[float, msgspec.Meta(ge=0.1, le=86_400)] = 10.0
 
@@ -52,7 +49,4 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     """The settings in `path`; a BadConfiguration names the key that is wrong."""
-    loaded = settings.load(path, Settings, ROOM, environ)
-    if bool(loaded.calc.cosigner_name) != bool(loaded.calc.cosigner_key_file):
-        raise CalcSettingsInvalid(f"{path}: [calc] needs cosigner_name and cosigner_key_file together; add the other")
-    return loaded
+    return settings.load(path, Settings, ROOM, environ)

@@ -66,8 +66,15 @@ class ProjectSource:
         found = []
         for edge_id, edge in sorted(self._edges.items()):
             sizes, closed = cut_sizes(edge, until_ms)
-            found += [(edge_id, epoch, size, closed) for epoch, size in sorted(sizes.items())]
+            found += [
+                (edge_id, epoch, self._marked(edge, epoch, size), closed) for epoch, size in sorted(sizes.items())
+            ]
         return found
+
+    def _marked(self, edge: EdgeEvidence, epoch: int, size: int) -> int:
+        """The cut moved on to the next size for which ingest's mark was kept, so that the cut carries its word."""
+        marked = self._log.marked(Origin(self._namespace, edge.edge_id, epoch), size) if size else None
+        return size if marked is None or marked[0] > edge.size(epoch) else marked[0]
 
     def at(self, until_ms: int) -> CutEvidence:
         """The evidence for a period that ends, with its grace, at `until_ms`."""

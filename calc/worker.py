@@ -9,7 +9,7 @@ import msgspec
 
 from calc.calendar import Named, period_id, periods_of
 from calc.compute import compute
-from calc.issue import Keys, signed
+from calc.issue import Keys, marks_of, signed
 from calc.lock import LockRefused, check_lock
 from calc.methodologies.base import Methodology
 from calc.methodologies.registry import find
@@ -102,8 +102,10 @@ class Worker:
             )
         evidence, cuts, _ = computed.found
         check_lock(loaded.project, loaded.methodology, evidence, cuts, view, computed.result)
-        if keys.cosigner is None:
-            raise LockRefused("calc has no cosigner key, so that the cut cannot be cosigned; set [cosigner]")
+        marked = marks_of(cuts, self._log)
+        for cut in cuts:
+            if cut.origin not in marked:
+                raise LockRefused(f"evidence of {cut.origin} at size {cut.size} has no mark of ingest; wait for one")
         result = msgspec.structs.replace(computed.result, state="locked")
         statement = signed(result, cuts, self._log, keys).decode()
         return self._store_locked(period, result, statement, now_ms)

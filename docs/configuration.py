@@ -1,6 +1,7 @@
 """Writes docs/configuration.md from the code: `make docs`. A test holds the page to what this prints.
 
-Found is every class that a room reads a file into: `settings.load(path, Kind, …)`, `settings.convert(table, Kind, …)`.
+Found is every class that a room reads a file into: `settings.load(path, Kind, …)` and `settings.convert(table, Kind, …)`
+for settings, `msgspec.convert(table, Kind)` for data files.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ HEAD = """# Configuration
 
 Written from the code by `make docs`; do not edit.
 
-Every room reads one TOML file. An unknown key is refused with the nearest known one. Relative paths start at the
-file's folder. Any key of a room's file can be overridden in the environment: `HAKARI_EDGE__BROKER__PORT=8883` is
-`port` in `[broker]` of the edge's file. Secrets are read from files of mode 0600, which the configuration names.
+Every room reads one TOML file of settings. An unknown key is refused with the nearest known one. Relative paths start
+at the file's folder. Any key of it can be overridden in the environment: `HAKARI_EDGE__BROKER__PORT=8883` is `port` in
+`[broker]` of the edge's file. Data files (meter profiles, methodologies, projects) are TOML too, and nothing overrides
+them. Secrets stand in files of their own, which the settings name; a private key's file must have mode 0600.
 """
 CALLS = frozenset({"settings.load", "settings.convert", "load", "convert"})
+DATA_CALL = "msgspec.convert"
 SIMPLE: dict[type[inspect.Type], str] = {
     inspect.BoolType: "`true` or `false`",
     inspect.DateType: "date",
@@ -38,10 +41,11 @@ SIMPLE: dict[type[inspect.Type], str] = {
 
 
 class File(NamedTuple):
-    """A kind of file: the room that reads it and the class that it becomes."""
+    """A kind of file: the room that reads it, the class that it becomes, and whether it is settings or data."""
 
     room: str
     kind: type[msgspec.Struct]
+    is_data: bool
 
 
 def files() -> list[File]:
@@ -49,20 +53,21 @@ def files() -> list[File]:
     found: dict[type[msgspec.Struct], File] = {}
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
-            for name in _loaded(ast.parse(path.read_text())):
+            for name, is_data in _loaded(ast.parse(path.read_text())):
                 module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
                 kind = _resolve(module, name)
-                found.setdefault(kind, File(room, kind))
-    return list(found.values())
+                found.setdefault(kind, File(room, kind, is_data))
+    return sorted(found.values(), key=lambda file: (ROOMS.index(file.room), file.is_data))
 
 
-def _loaded(tree: ast.Module) -> Iterator[str]:
-    """The class names in calls of `load` and `convert` of hakari.settings."""
+def _loaded(tree: ast.Module) -> Iterator[tuple[str, bool]]:
+    """The class names in calls of `load` and `convert` of hakari.settings, and of msgspec.convert (data)."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and len(node.args) >= 3:
-            kind = ast.unparse(node.args[1])
-            if ast.unparse(node.func) in CALLS and kind.rsplit(".", 1)[-1][:1].isupper():
-                yield kind
+        if isinstance(node, ast.Call) and len(node.args) >= 2:
+            kind, called = ast.unparse(node.args[1]), ast.unparse(node.func)
+            is_data = called == DATA_CALL
+            if (is_data or (called in CALLS and len(node.args) >= 3)) and kind.rsplit(".", 1)[-1][:1].isupper():
+                yield kind, is_data
 
 
 def _resolve(module: str, dotted: str) -> type[msgspec.Struct]:
@@ -82,7 +87,8 @@ def page() -> str:
 def section(file: File) -> Iterator[str]:
     """One kind of file: its tables, each with its keys."""
     info = inspect.type_info(file.kind)
-    yield f"## {file.room}: `{file.kind.__module__}.{file.kind.__name__}`"
+    data = ", a data file" if file.is_data else ""
+    yield f"## {file.room}: `{file.kind.__module__}.{file.kind.__name__}`{data}"
     yield ""
     for path, struct in tables(info, ""):
         if path:

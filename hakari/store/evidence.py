@@ -79,6 +79,10 @@ class EvidenceLog(Protocol):
         """The mark of `origin` at `size`: there is one for every size at which a transaction ended."""
         ...
 
+    def marked(self, origin: Origin, size: int) -> tuple[int, bytes] | None:
+        """The smallest marked size of `origin` from `size` on, with its mark; None where there is none yet."""
+        ...
+
     def put_pending(self, origin: Origin, i: int, message: bytes, received_ms: int) -> None:
         """Keeps a message that came early; a second message for the same place is kept beside the first."""
         ...

@@ -170,6 +170,13 @@ class SqliteEvidenceLog:
         row = self._db.one("SELECT mark FROM mark WHERE origin = ? AND size = ?", (self._id(origin), size))
         return None if row is None else bytes(row[0])
 
+    def marked(self, origin: Origin, size: int) -> tuple[int, bytes] | None:
+        """The smallest marked size of `origin` from `size` on, with its mark; None where there is none yet."""
+        row = self._db.one(
+            "SELECT size, mark FROM mark WHERE origin = ? AND size >= ? ORDER BY size LIMIT 1", (self._id(origin), size)
+        )
+        return None if row is None else (int(row[0]), bytes(row[1]))
+
     def put_pending(self, origin: Origin, i: int, message: bytes, received_ms: int) -> None:
         """Keeps a message that came early, beside others of the same place.
 

@@ -129,6 +129,8 @@ def test_the_first_mark_of_a_size_is_kept(log: SqliteEvidenceLog) -> None:
     assert log.mark(ORIGIN, 2) == b"first"
     assert log.mark(ORIGIN, 1) is None
     assert log.mark(ORIGIN._replace(epoch=999), 2) is None
+    assert log.marked(ORIGIN, 1) == (2, b"first")
+    assert log.marked(ORIGIN, 3) is None
 
 
 def test_frozen_origin_never_grows(log: SqliteEvidenceLog) -> None:

@@ -1,17 +1,19 @@
-"""A whole chain of real processes in one folder: plants, broker, ingest and edges, to be run and killed."""
+"""A whole chain of real processes in one folder: plants, broker, ingest and edges, to be run, killed and asked."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
 import shutil
 import subprocess
 import time
+import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from edge.spool import Spool
 from hakari.registers.reading import exact_value
@@ -20,7 +22,7 @@ from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.envelope import inflate
 from hakari.wire.leaf import Leaf, decode
 from hakari.wire.rows import once
-from simulate.layout import INGEST_USER, Layout, MeterPlace, PlantPlace, argv, free_ports, prepare
+from simulate.layout import INGEST_USER, Layout, MeterPlace, PlantPlace, approve_epochs, argv, call, free_ports, prepare
 from simulate.processes import Processes
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,7 @@ BOILER_METERS = (
     MeterPlace("aux", "abb-b23", 2, "B23-0001"),
 )
 RUN_LIMIT_S = 1500.0
+HTTP_LIMIT_S = 60.0
 
 
 class SampleKey(NamedTuple):
@@ -55,6 +58,23 @@ def solar(plant_text: str | None = None) -> tuple[str, str]:
     return "solar", re.sub(r'"(solar\.(?:csv|map\.toml))"', lambda found: f'"{PLANTS / found[1]}"', text)
 
 
+class Api(NamedTuple):
+    """A running API as a verifier sees it; `link` is an address as its answers give them."""
+
+    address: str
+    token: str
+
+    def body(self, link: str) -> bytes:
+        """The bytes at a link."""
+        request = urllib.request.Request(self.address + link, headers={"Authorization": f"Bearer {self.token}"})
+        with urllib.request.urlopen(request, timeout=HTTP_LIMIT_S) as answer:
+            return bytes(answer.read())
+
+    def get(self, link: str) -> Any:
+        """The JSON at a link."""
+        return json.loads(self.body(link))
+
+
 class Chain:
     """Processes `broker`, `ingest`, `plants` and one a plant; leaving the context stops them all."""
 
@@ -68,7 +88,9 @@ class Chain:
         broker: str = "amqtt",
         step_s: int = 900,
         batch_samples: int = 4,
+        projects: Mapping[str, str] | None = None,
     ) -> None:
+        """`plants` and `projects` are the texts of plant and project files by the plant's name."""
         meters = {"solar": SOLAR_METERS, "boiler": BOILER_METERS}
         ports = free_ports(len(plants))
         places = [
@@ -80,9 +102,11 @@ class Chain:
         self.broker = broker
         for place, (_, text) in zip(places, plants, strict=True):
             place.plant_file.write_text(re.sub(r"(?m)^port = \d+$", f"port = {place.modbus_port}", text))
+        self._projects = dict(projects or {})
         (folder / "scenario.toml").write_text(
             f"plants = {[place.plant_file.name for place in places]}\nstart = {start}\nend = {end}\nstep_s = {step_s}\n"
-            f"[lockstep]\nedges = {[place.edge_id for place in places]}\nwatchers = ['ingest']\nport = {self.layout.driver_port}\n"
+            f"[lockstep]\nedges = {[place.edge_id for place in places]}\nwatchers = ['ingest']\n"
+            f"port = {self.layout.driver_port}\n"
         )
         self.processes = Processes(folder / "logs")
         if broker == "mosquitto":
@@ -173,6 +197,32 @@ class Chain:
                 return
             time.sleep(0.1)
         raise AssertionError("the view did not reach the evidence log in 20 s")
+
+    # calc, packs and the API
+
+    def compute(self) -> None:
+        """Approves what the edges opened, registers the projects and computes every period."""
+        approve_epochs(self.layout)
+        for name, text in self._projects.items():
+            file = self.folder / f"{name}.project.toml"
+            file.write_text(text)
+            call("project", "add", file, "--config", self.layout.calc_config)
+        call("calc", "run", "--once", "--config", self.layout.calc_config)
+
+    def verified(self, period_id: str) -> Any:
+        """What `hakari verify` says of the period's pack, whatever it says."""
+        pack = self.layout.packs / f"{period_id}.hakari"
+        call("pack", "write", "--period", period_id, "--out", pack, "--config", self.layout.calc_config)
+        return call("verify", pack, "--owner-key", self.layout.owner_key, allow=(0, 5))
+
+    def serve(self) -> Api:
+        """Starts `hakari api run` and makes a verifier's token for it."""
+        port, config = self.layout.api_port, self.layout.api_config
+        words = ("--role", "verifier", "--project", "*", "--days", "1", "--config", config)
+        token = call("user", "token", "create", *words)["token"]
+        self.processes.start("api", argv("api", "run", "--config", config))
+        self.processes.wait_listening("api", "127.0.0.1", port)
+        return Api(f"http://127.0.0.1:{port}", token)
 
     # what came out
 

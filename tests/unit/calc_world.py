@@ -15,7 +15,7 @@ from calc.methodologies.registry import installed
 from hakari.errors import DataProblem
 from hakari.log import keyfile
 from hakari.log.checkpoint import Checkpoint, sign_checkpoint
-from hakari.log.mark import Cosigner
+from hakari.log.mark import Cosigner, cosign
 from hakari.log.note import SigningKey
 from hakari.log.roster import ApprovedEpoch, EdgeKey, NamedKey, Roster, sign_roster
 from hakari.log.tree import extend, leaf_hash, root_of
@@ -160,6 +160,7 @@ class World:
         self.cosigner = Cosigner("ingest", keyfile.create(folder / "ingest.pem"))
         self.evidence = SqliteEvidenceLog(folder / "evidence.db")
         self.salt = 0
+        self.mark_every = 1
 
     def roster(self, epochs: Sequence[int] = (1,)) -> Roster:
         """The owner's roster."""
@@ -181,7 +182,7 @@ class World:
             f'[calc]\nevidence = "evidence.db"\nview = "view.db"\nledger = "sqlite:///ledger.db"\n'
             f'roster_file = "roster.note"\nowner_key = "{self.owner.verifier}"\n'
             f'statement_key_file = "statement.pem"\nstatement_key_name = "statement"\n'
-            f'cosigner_name = "ingest"\ncosigner_key_file = "ingest.pem"\ngrace_h = {grace_h}\n'
+            f"grace_h = {grace_h}\n"
         )
         return path
 
@@ -219,6 +220,9 @@ class World:
         with self.evidence.transaction():
             if not self.evidence.append(origin, head.size, stored, frontier, root):
                 raise AssertionError("the head moved")
+            if (head.size + 1) % self.mark_every == 0:
+                mark = cosign(Checkpoint(origin, head.size + 1, root), self.cosigner, received_ms // 1000)
+                self.evidence.put_mark(origin, head.size + 1, mark)
 
     def configure(self, epoch: int = 1, serials: Mapping[str, str] | None = None) -> str:
         """Logs the configuration; its hash."""

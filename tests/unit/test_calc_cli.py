@@ -129,9 +129,6 @@ def test_settings_are_checked(plant: w.World, capsys: pytest.CaptureFixture[str]
     path.write_text(w.replaced(good, "grace_h", "grace_hours"))
     assert main(["calc", "run", "--once"]) == 3
     assert "did you mean grace_h?" in capsys.readouterr().err
-    path.write_text(w.replaced(good, 'cosigner_name = "ingest"\n', ""))
-    assert main(["calc", "run", "--once"]) == 3
-    assert "cosigner_name and cosigner_key_file together" in capsys.readouterr().err
     path.write_text(w.replaced(good, 'statement_key_name = "statement"', 'statement_key_name = "other"'))
     assert main(["project", "add", "plant.toml"]) == 0
     assert main(["calc", "run", "--once"]) == 0

@@ -167,6 +167,28 @@ def test_a_view_that_differs_in_one_bit_is_refused_naming_point_and_day(plant: P
         run.lock_period(plant.config, JULY)
 
 
+def test_the_cut_moves_on_to_where_ingest_cosigned(plant: Plant) -> None:
+    plant.world.mark_every = 7
+    plant.begin(w.project_text(), w.month(extra_ms=200 * 3_600_000))
+    (cut,) = plant.result().cuts
+    assert cut.size % 7 == 0
+    plant.feed_view()
+    run.lock_period(plant.config, JULY)
+    verdict = plant.verify(plant.pack())
+    assert verdict.ok
+    assert verdict.notes == []
+
+
+def test_without_a_mark_at_the_cut_nothing_is_locked(plant: Plant) -> None:
+    plant.world.mark_every = 10_000
+    plant.begin(w.project_text())
+    plant.computed()
+    plant.feed_view()
+    with pytest.raises(LockRefused, match="has no mark of ingest"):
+        run.lock_period(plant.config, JULY)
+    assert plant.verify(plant.pack()).notes != []
+
+
 def test_a_view_that_has_not_reached_the_cut_is_refused(plant: Plant) -> None:
     plant.begin(w.project_text())
     plant.computed()
