@@ -32,7 +32,7 @@ prove: $(READY)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m prove --timeout=86400 $(ARGS)
 
 docs: $(READY)
-	@for page in configuration commands; do echo "docs: docs/$$page.md"; \
+	@for page in configuration commands methodologies meters; do echo "docs: docs/$$page.md"; \
 		$(BIN)/python docs/$$page.py > docs/$$page.part && mv docs/$$page.part docs/$$page.md || { rm -f docs/$$page.part; exit 1; }; done
 
 format: $(READY)

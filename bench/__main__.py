@@ -1,7 +1,8 @@
 """Runs every benchmark, or those named: `python -m bench [name …] [--json]`.
 
 A benchmark is a module of this folder with `run() -> list[Result]`; each result names the peer or limit that
-it is measured against. One that lacks what it needs raises `Skipped` with the reason.
+it is measured against in the same run, and the table gives the ratio. One that lacks what it needs raises
+`Skipped` with the reason. README.md says how to read the table.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from bench.result import Result, Skipped
 from hakari.cli.output import json_text, table
 from hakari.errors import USAGE
 
-SCAFFOLD = frozenset({"__main__", "result"})
+SCAFFOLD = frozenset({"__main__", "material", "meter", "month", "reader_bare", "reader_edge", "result"})
+HEAD = ("what", "measured", "unit", "against", "theirs", "ratio", "allowed", "holds")
 
 
 def names() -> list[str]:
@@ -39,10 +41,20 @@ def main(arguments: Sequence[str]) -> int:
             results += run()
         except Skipped as reason:
             print(f"bench: {name} skipped: {reason}", file=sys.stderr)
-    rows = [(r.name, f"{r.measured:g}", r.unit, r.against, f"{r.limit:g}", "yes" if r.holds else "NO") for r in results]
-    head = ("what", "measured", "unit", "against", "limit", "holds")
-    print(json_text(results) if "--json" in arguments else table(head, rows, right=(1, 4)))
+    told = [{**result._asdict(), "ratio": result.ratio, "holds": result.holds} for result in results]
+    print(json_text(told) if "--json" in arguments else table(HEAD, [_row(r) for r in results], right=(1, 4, 5)))
     return 0 if all(result.holds for result in results) else 1
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    sign, held = "≤" if result.better == "lower" else "≥", "yes" if result.holds else "NO"
+    ratio = f"{result.ratio:.3g}"
+    numbers = (_number(result.measured), result.unit, result.against, _number(result.reference))
+    return (result.name, *numbers, ratio, f"{sign} {result.allowed:g}", held)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 if __name__ == "__main__":

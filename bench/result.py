@@ -10,16 +10,26 @@ class Skipped(Exception):
 
 
 class Result(NamedTuple):
-    """One measured number against a named peer or limit; `better` says on which side of it to be."""
+    """One measured number beside that of a named peer or limit, in one unit.
+
+    `reference` is the peer's number from the same run, or the limit. `better` says which side of it is the good
+    one, and `allowed` how many times the reference may be: 1 for a limit, what the guarantees cost for a peer.
+    """
 
     name: str
     measured: float
     unit: str
     against: str
-    limit: float
+    reference: float
     better: Literal["lower", "higher"] = "lower"
+    allowed: float = 1.0
+
+    @property
+    def ratio(self) -> float:
+        """How many times the reference was measured."""
+        return self.measured / self.reference
 
     @property
     def holds(self) -> bool:
-        """Whether the limit is kept."""
-        return self.measured <= self.limit if self.better == "lower" else self.measured >= self.limit
+        """Whether the ratio is on the good side of what is allowed."""
+        return self.ratio <= self.allowed if self.better == "lower" else self.ratio >= self.allowed

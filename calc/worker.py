@@ -95,11 +95,12 @@ class Worker:
         loaded = self._loaded[period.project_id]
         if period.state in FINAL:
             raise LockRefused(f"period {period.period_id} is {period.state}; a correction is a further version")
+        reasons = [*computed.result.refusals]
         if not computed.found.closed:
             hours = self._grace_ms // HOUR_MS
-            raise LockRefused(
-                f"period {period.period_id} is open: no leaf has a slot {hours} h after its end yet; wait for one"
-            )
+            reasons.append(f"it is open: no leaf has a slot {hours} h after its end yet; wait for one")
+        if reasons:
+            raise LockRefused(f"period {period.period_id} cannot be locked: {'; '.join(reasons)}")
         evidence, cuts, _ = computed.found
         check_lock(loaded.project, loaded.methodology, evidence, cuts, view, computed.result)
         marked = marks_of(cuts, self._log)

@@ -1,7 +1,7 @@
 """Writes docs/configuration.md from the code: `make docs`. A test holds the page to what this prints.
 
-Found is every class that a room reads a file into: `settings.load(path, Kind, …)` and `settings.convert(table, Kind, …)`
-for settings, `msgspec.convert(table, Kind)` for data files.
+Found is every class that a room reads a file into: `settings.load(path, Kind, …)`, `settings.convert(table, Kind, …)`
+for settings, and `msgspec.convert(table, Kind)` for data files.
 """
 
 from __future__ import annotations

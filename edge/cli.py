@@ -147,6 +147,8 @@ def run(config: Path) -> None:
 @AS_JSON
 def status(config: Path, as_json: bool) -> None:
     """Show what is spooled, sent and known to be stored."""
-    from edge import run as runner  # noqa: PLC0415 - loaded with its command
+    from edge.status import shown  # noqa: PLC0415 - loaded with its command
+    from edge.status import status as status_of  # noqa: PLC0415
 
-    click.echo(runner.print_status(config, as_json=as_json))
+    told = status_of(config)
+    show(told, shown(told), as_json)

@@ -6,17 +6,21 @@ again because the mark did not move, whatever the broker said.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import paho.mqtt.client as paho
+from paho.mqtt.reasoncodes import ReasonCode
 
-from hakari.mqtt import BrokerSettings, client, start
+from hakari.mqtt import BrokerSettings, Standing, client, start, topic_of
 from hakari.names import batch_topic, mark_topic
 
 IN_FLIGHT = 8
 MAX_MARK_BYTES = 2048
+
+_log = logging.getLogger("hakari.edge")
 
 
 class Outbox:
@@ -38,10 +42,11 @@ class Outbox:
         self._guard = threading.Lock()
         self._flying = 0
         self._thread: threading.Thread | None = None
-        self.refusal = ""
+        self.standing = Standing(settings, edge_id, _log)
         self._client = client(settings, folder, edge_id, clean=True)
         self._client.max_inflight_messages_set(IN_FLIGHT)
         self._client.on_connect = self._connected
+        self._client.on_connect_fail = self._disconnected
         self._client.on_disconnect = self._disconnected
         self._client.on_publish = self._published
         self._client.on_subscribe = self._subscribed
@@ -77,16 +82,24 @@ class Outbox:
     def _connected(
         self, connection: paho.Client, _data: object, _flags: object, reason: object, _properties: object
     ) -> None:
-        self.refusal = str(reason) if getattr(reason, "is_failure", False) else ""
-        if not self.refusal:
+        if getattr(reason, "is_failure", False):
+            self.standing.refused(reason)
+        else:
             connection.subscribe(self._mark_topic, qos=0)
 
-    def _subscribed(self, *_: object) -> None:
+    def _subscribed(
+        self, _client: paho.Client, _data: object, _mid: object, reasons: Sequence[ReasonCode], _properties: object
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self.standing.unheard(self._mark_topic)
+        else:
+            self.standing.connected()
         self._on_change(True)
 
     def _disconnected(self, *_: object) -> None:
         with self._guard:
             self._flying = 0
+        self.standing.unreachable()
         self._on_change(False)
 
     def _published(self, *_: object) -> None:
@@ -94,5 +107,5 @@ class Outbox:
             self._flying = max(0, self._flying - 1)
 
     def _message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        if message.topic == self._mark_topic and len(message.payload) <= MAX_MARK_BYTES:
+        if topic_of(message) == self._mark_topic and len(message.payload) <= MAX_MARK_BYTES:
             self._on_mark(bytes(message.payload))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import secrets
 import signal
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,19 +21,19 @@ from edge.plan import Plan, plan_of
 from edge.protocol import RESEND_S
 from edge.sampler import next_slot, sample_slot
 from edge.settings import Settings, edge_id_of, load_settings, metering_configuration
-from edge.spool import Spool
+from edge.spool import LINK, LINK_SINCE, Spool
+from edge.trust import trusted
 from hakari import __version__
 from hakari.clock import PlantClock
 from hakari.crash import crash_point
 from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, SystemClock, Tick
-from hakari.log.keyfile import load
-from hakari.log.note import VerifierKey
-from hakari.log.roster import open_roster
+from hakari.mqtt import Link
 from hakari.wire.configuration import text_of
 from hakari.wire.leaf import Event
 
 DRAIN_S = RESEND_S
 PRUNE_EVERY_S = 3600.0
+WATCH_S = 1.0
 DAY_MS = 86_400_000
 LAST_SLOT = "last_slot_ms"
 
@@ -51,9 +49,7 @@ class Edge:
         self.plan: Plan = plan_of(configuration)
         self.text = text_of(configuration)
         self.edge_id = edge_id_of(settings)
-        owner = VerifierKey.parse(settings.edge.owner_key)
-        roster = open_roster((folder / settings.edge.roster_file).read_bytes(), owner)
-        key = load(folder / settings.edge.key_file)
+        key, roster = trusted(settings, folder)
         self.clock: PlantClock = LockstepClock() if settings.clock.source == "lockstep" else SystemClock()
         self.spool = Spool(str(folder / settings.edge.spool))
         namespace = settings.edge.namespace
@@ -98,6 +94,14 @@ class Edge:
             self.log.cut(now)
             self.log.add_event(Event("stop", now.wall_ms), now)
             await self._drain()
+        self.note_link(Link.STOPPED)
+
+    def note_link(self, link: Link) -> None:
+        """Keeps how we stand with the broker where `status` can read it."""
+        if link != self.spool.number(LINK):
+            with self.spool.transaction():
+                self.spool.put_number(LINK, link)
+                self.spool.put_number(LINK_SINCE, self.clock.now().wall_ms)
 
     def close(self) -> None:
         """Lets go of connections and files; what is committed stays committed."""
@@ -158,7 +162,8 @@ async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
 async def _watch(edge: Edge) -> None:
     while True:
         edge.outbox.check()
-        await asyncio.sleep(1.0)
+        edge.note_link(edge.outbox.standing.link)
+        await asyncio.sleep(WATCH_S)
 
 
 async def _follow_system(edge: Edge) -> None:
@@ -204,24 +209,3 @@ async def _follow_driver(edge: Edge) -> None:
 def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
         loop.call_soon_threadsafe(call)
-
-
-def status(config: Path) -> dict[str, object]:
-    """What the spool says: epochs with size and mark, samples waiting. Reads beside a running edge."""
-    settings = load_settings(config, os.environ)
-    path = config.parent / settings.edge.spool
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as spool:
-        epochs = spool.execute("SELECT epoch, size, mark, closed FROM epoch ORDER BY epoch").fetchall()
-        samples = spool.execute("SELECT count(*) FROM sample").fetchone()[0]
-    keys = ("epoch", "size", "mark", "closed")
-    return {
-        "edge": edge_id_of(settings),
-        "epochs": [dict(zip(keys, row, strict=True)) for row in epochs],
-        "waiting_samples": samples,
-    }
-
-
-def print_status(config: Path, *, as_json: bool) -> str:
-    """`status` for a person or a machine."""
-    told = status(config)
-    return json.dumps(told) if as_json else "\n".join(f"{key}: {value}" for key, value in told.items())

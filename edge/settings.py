@@ -101,13 +101,28 @@ def problems(told: Settings) -> Iterator[str]:
     interval_s = told.edge.interval_s
     if interval_s < 1 or DAY_S % interval_s:
         yield f"[edge].interval_s = {interval_s} must be 1 or more and divide a day (86400 s) into equal slots"
-    if told.clock.source == "lockstep" and not told.clock.address:
-        yield "[clock].address is missing; lockstep needs the driver's host:port"
+    yield from _address_problems(told)
     for key, value in _paths(told):
         if "-----BEGIN" in value or "\n" in value:
             yield f"{key} holds a secret instead of a path; put the secret into a file of mode 0600 and name that file"
     yield from _bus_problems(told)
     yield from _meter_problems(told)
+
+
+def _address_problems(told: Settings) -> Iterator[str]:
+    lockstep = told.clock.source == "lockstep"
+    if lockstep and not told.clock.address:
+        yield "[clock].address is missing; lockstep needs the driver's host:port"
+    if told.clock.address and not lockstep:
+        yield f"[clock].address = {told.clock.address!r} goes with source 'lockstep' only; take one of the two out"
+    try:
+        names.check_host(told.broker.host, "[broker].host")
+        for bus in told.buses:
+            names.check_host(bus.host, f"bus {bus.id}: host")
+        if lockstep and told.clock.address:
+            names.check_address(told.clock.address, "[clock].address")
+    except names.BadName as error:
+        yield str(error)
 
 
 def _identity_problems(told: Settings) -> Iterator[str]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
-from hakari.errors import HakariError, Refused
+from hakari.errors import NOT_REACHABLE, BadConfiguration, HakariError, Refused
 from hakari.log.tree import EMPTY_ROOT
 
 FORMAT = 1
 HASH_BYTES = 32
+LINK = "broker_link"
+LINK_SINCE = "broker_link_since_ms"
 
 _SCHEMA = """
 CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -37,9 +39,11 @@ CREATE TABLE carry (epoch INTEGER NOT NULL, i INTEGER NOT NULL, PRIMARY KEY (epo
 class SpoolFailed(HakariError):
     """The disk under the spool did not do what it was asked; nothing after it can be trusted to be kept."""
 
+    exit_code = NOT_REACHABLE
 
-class SpoolUnknown(HakariError):
-    """The spool was written by another version."""
+
+class SpoolUnknown(BadConfiguration):
+    """The spool cannot be where it is told to be, or was written by another version."""
 
 
 class SpoolTaken(Refused):
@@ -84,8 +88,9 @@ class Spool:
 
     def __init__(self, path: str) -> None:
         self._lock = None if path == ":memory:" else _only_owner(path)
+        self._path = path
         self._depth = 0
-        with _disk():
+        with self._disk():
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
@@ -106,19 +111,19 @@ class Spool:
         if self._depth:
             yield
             return
-        with _disk():
+        with self._disk():
             self._db.execute("BEGIN IMMEDIATE")
-        self._depth = 1
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        else:
-            with _disk():
+            self._depth = 1
+            try:
+                yield
                 self._db.execute("COMMIT")
-        finally:
-            self._depth = 0
+            except BaseException:
+                # After a full disk SQLite has rolled back already.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            finally:
+                self._depth = 0
 
     def close(self) -> None:
         """Closes the file."""
@@ -141,8 +146,8 @@ class Spool:
 
     def number(self, key: str) -> int:
         """A persisted number, 0 when never set."""
-        row = self._db.execute("SELECT value FROM state WHERE key=?", (key,)).fetchone()
-        return int(row[0]) if row else 0
+        rows = self._all("SELECT value FROM state WHERE key=?", (key,))
+        return int(rows[0][0]) if rows else 0
 
     def put_number(self, key: str, value: int) -> None:
         """Persists a number."""
@@ -153,17 +158,17 @@ class Spool:
 
     def epochs(self) -> list[EpochState]:
         """Every epoch, oldest first."""
-        return [_epoch(row) for row in self._db.execute("SELECT * FROM epoch ORDER BY epoch")]
+        return [_epoch(row) for row in self._all("SELECT * FROM epoch ORDER BY epoch")]
 
     def epoch(self, epoch: int) -> EpochState | None:
         """One epoch."""
-        row = self._db.execute("SELECT * FROM epoch WHERE epoch=?", (epoch,)).fetchone()
-        return _epoch(row) if row else None
+        rows = self._all("SELECT * FROM epoch WHERE epoch=?", (epoch,))
+        return _epoch(rows[0]) if rows else None
 
     def current(self) -> EpochState | None:
         """The epoch that is being signed in: the newest one, unless it is closed."""
-        row = self._db.execute("SELECT * FROM epoch ORDER BY epoch DESC LIMIT 1").fetchone()
-        return _epoch(row) if row and not row[6] else None
+        rows = self._all("SELECT * FROM epoch ORDER BY epoch DESC LIMIT 1")
+        return _epoch(rows[0]) if rows and not rows[0][6] else None
 
     def open_epoch(self, epoch: int) -> None:
         """Closes every epoch, queues all their leaves that are not known as stored, and opens `epoch`."""
@@ -196,17 +201,17 @@ class Spool:
 
     def leaf(self, epoch: int, i: int) -> SpooledLeaf | None:
         """One leaf, None when it never was or has left the ring."""
-        row = self._db.execute(
+        rows = self._all(
             "SELECT epoch, i, hash, root, checkpoint, deflated FROM leaf WHERE epoch=? AND i=?", (epoch, i)
-        ).fetchone()
-        return SpooledLeaf(*row) if row else None
+        )
+        return SpooledLeaf(*rows[0]) if rows else None
 
     def root_at(self, epoch: int, size: int) -> bytes | None:
         """Our root of the first `size` leaves, None when we do not have it."""
         if size == 0:
             return EMPTY_ROOT
-        row = self._db.execute("SELECT root FROM leaf WHERE epoch=? AND i=?", (epoch, size - 1)).fetchone()
-        return bytes(row[0]) if row else None
+        rows = self._all("SELECT root FROM leaf WHERE epoch=? AND i=?", (epoch, size - 1))
+        return bytes(rows[0][0]) if rows else None
 
     def prune(self, older_than_ms: int) -> int:
         """Deletes leaves that are known as stored and were cut before `older_than_ms`, never the last of an epoch."""
@@ -218,11 +223,25 @@ class Spool:
                 (older_than_ms,),
             ).rowcount
 
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise SpoolFailed(
+                f"the disk under spool {self._path} failed: {error}; the edge stops,"
+                " free or mend the disk and start it again"
+            ) from error
+
+    def _all(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        with self._disk():
+            return self._db.execute(sql, values).fetchall()
+
     # leaves to carry into the current epoch
 
     def to_carry(self, limit: int) -> list[tuple[int, int]]:
         """The oldest (epoch, i) that still have to be carried."""
-        return list(self._db.execute("SELECT epoch, i FROM carry ORDER BY epoch, i LIMIT ?", (limit,)))
+        return self._all("SELECT epoch, i FROM carry ORDER BY epoch, i LIMIT ?", (limit,))
 
     def carried(self, epoch: int, i: int) -> None:
         """(epoch, i) is in the current epoch now."""
@@ -240,14 +259,12 @@ class Spool:
 
     def samples(self) -> list[SpooledSample]:
         """Committed samples that are in no leaf, oldest first."""
-        return [
-            SpooledSample(*row)
-            for row in self._db.execute("SELECT id, boot, cfg, slot_ms, body FROM sample ORDER BY id")
-        ]
+        rows = self._all("SELECT id, boot, cfg, slot_ms, body FROM sample ORDER BY id")
+        return [SpooledSample(*row) for row in rows]
 
     def sample_count(self) -> int:
         """How many committed samples are in no leaf."""
-        return int(self._db.execute("SELECT count(*) FROM sample").fetchone()[0])
+        return int(self._all("SELECT count(*) FROM sample")[0][0])
 
     def drop_samples(self, upto_id: int) -> None:
         """Forgets samples with id ≤ `upto_id`: they are in a leaf of the same transaction."""
@@ -257,7 +274,12 @@ class Spool:
 
 def _only_owner(path: str) -> IO[bytes]:
     """A held lock, so that a second agent with the same spool is refused instead of signing beside the first."""
-    lock = Path(f"{path}.lock").open("wb")  # noqa: SIM115 - held as long as the spool is open
+    try:
+        lock = Path(f"{path}.lock").open("wb")  # noqa: SIM115 - held as long as the spool is open
+    except OSError as error:
+        raise SpoolUnknown(
+            f"[edge].spool: beside {path} no file can be made ({error.strerror}); make its folder or correct the path"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -274,11 +296,3 @@ def _epoch(row: tuple[int, int, bytes, bytes, int, int, int]) -> EpochState:
     return EpochState(epoch, size, frontier, root, mark, high, bool(closed))
 
 
-@contextmanager
-def _disk() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise SpoolFailed(
-            f"the spool's disk failed: {error}; the edge stops, mend the disk and start it again"
-        ) from error

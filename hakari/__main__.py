@@ -1,5 +1,7 @@
 """`python -m hakari`: the same command where no script is installed."""
 
+import sys
+
 from hakari.cli.root import main
 
-main()
+sys.exit(main())

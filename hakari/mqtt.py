@@ -5,6 +5,8 @@ A PUBACK means that a broker took a message, never that anybody stored it; nothi
 
 from __future__ import annotations
 
+import enum
+import logging
 import socket
 import ssl
 import threading
@@ -32,6 +34,57 @@ class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     certificate_file: str = ""
     key_file: str = ""
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=300)] = 60
+
+
+class Link(enum.IntEnum):
+    """How a room stands with its broker. The numbers are kept in spools: none is ever given another meaning."""
+
+    UNTRIED = 0
+    CONNECTED = 1
+    UNREACHABLE = 2
+    REFUSED = 3
+    UNHEARD = 4
+    STOPPED = 5
+
+
+class Standing:
+    """How the connection stands, said in the log once each time that it changes.
+
+    `link` may be read from any thread; `refusal` says what stands in the way, "" while nothing does.
+    """
+
+    def __init__(self, settings: BrokerSettings, user: str, log: logging.Logger) -> None:
+        self._broker = f"broker {settings.host}:{settings.port}"
+        self._user = user
+        self._log = log
+        self.link = Link.UNTRIED
+        self.refusal = ""
+
+    def connected(self) -> None:
+        """The broker let us in and everything was subscribed to."""
+        self._change(Link.CONNECTED, "", f"connected to {self._broker} as {self._user}", logging.INFO)
+
+    def refused(self, reason: object) -> None:
+        """The broker answered and does not let us in."""
+        said = f"{self._broker} refuses user {self._user}: {reason}"
+        advice = "correct [broker].password_file and start again, or the broker's user; trying on meanwhile"
+        self._change(Link.REFUSED, str(reason), f"{said}; {advice}", logging.ERROR)
+
+    def unheard(self, topic: str) -> None:
+        """The broker let us in and does not let us subscribe."""
+        reason = f"{self._broker} does not let {self._user} subscribe to {topic}"
+        self._change(Link.UNHEARD, reason, f"{reason}; correct the broker's access list", logging.ERROR)
+
+    def unreachable(self) -> None:
+        """No connection, or no longer one. That a refused one is closed is no news."""
+        if self.link not in (Link.REFUSED, Link.UNHEARD):
+            reason = f"{self._broker} is not reachable"
+            self._change(Link.UNREACHABLE, reason, f"{reason}; trying until it is", logging.WARNING)
+
+    def _change(self, link: Link, refusal: str, sentence: str, level: int) -> None:
+        if (link, refusal) != (self.link, self.refusal):
+            self.link, self.refusal = link, refusal
+            self._log.log(level, sentence)
 
 
 class BrokerUnusable(BadConfiguration):
@@ -68,6 +121,14 @@ def start(made: paho.Client, settings: BrokerSettings) -> threading.Thread:
     )
     thread.start()
     return thread
+
+
+def topic_of(message: paho.MQTTMessage) -> str:
+    """A message's topic; bytes that are no UTF-8, which a broker should not pass on, are shown escaped."""
+    try:
+        return message.topic
+    except UnicodeDecodeError as error:
+        return error.object.decode(errors="backslashreplace")
 
 
 def _no_delay(_client: paho.Client, _userdata: object, sock: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from hakari.errors import BadConfiguration
 
 MAX_EDGE_ID_CHARS = 64
 MAX_NAMESPACE_CHARS = 100
+MAX_HOST_CHARS = 253
+MAX_PORT = 65535
 MAX_EPOCH = 2**40
 INGEST_CLIENT_ID = "ingest-all"
 ALL_BATCHES = "hakari/v1/batch/+/+"
@@ -17,6 +20,7 @@ ALL_BATCHES = "hakari/v1/batch/+/+"
 _EDGE_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 _NAMESPACE = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 _LOCAL = re.compile(r"[a-z0-9_]{1,40}")
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
 class BadName(BadConfiguration):
@@ -68,6 +72,32 @@ def check_local(name: str, what: str) -> str:
     if not _LOCAL.fullmatch(name):
         raise BadName(f"{what} {name!r} must be of a-z, 0-9 and _, at most 40 characters")
     return name
+
+
+def check_host(host: str, what: str) -> str:
+    """`host` itself when it is an IP address or can be a host name; BadName otherwise.
+
+    What is neither would fail inside the resolver, with an error that no client library expects.
+    """
+    labels = host.removesuffix(".").split(".")
+    if len(host) <= MAX_HOST_CHARS and all(_LABEL.fullmatch(label) for label in labels):
+        return host
+    try:
+        ipaddress.ip_address(host)
+    except ValueError as error:
+        raise BadName(
+            f"{what} = {host[:80]!r} is neither a host name nor an IP address; write one such as 10.0.0.7"
+        ) from error
+    return host
+
+
+def check_address(address: str, what: str) -> str:
+    """`address` itself when it is host:port; BadName otherwise."""
+    host, _, port = address.rpartition(":")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= MAX_PORT):
+        raise BadName(f"{what} = {address[:80]!r} is not host:port with a port of 1 to {MAX_PORT}; mend it")
+    check_host(host, what)
+    return address
 
 
 def shard(edge_id: str) -> str:

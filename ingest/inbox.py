@@ -6,18 +6,23 @@ dropped, because packet ids are used again.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import paho.mqtt.client as paho
+from paho.mqtt.reasoncodes import ReasonCode
 
-from hakari.mqtt import BrokerSettings, client, start
+from hakari.mqtt import BrokerSettings, Standing, client, start, topic_of
 from hakari.names import ALL_BATCHES, INGEST_CLIENT_ID, mark_topic
 
 QUEUE_MESSAGES = 10_000
 GROUP_MESSAGES = 256
+
+_log = logging.getLogger("hakari.ingest")
 
 
 class Delivery(NamedTuple):
@@ -38,12 +43,13 @@ class Inbox:
         self._generation = 0
         self._granted = threading.Event()
         self._settings = settings
-        self.refusal = ""
+        self._standing = Standing(settings, INGEST_CLIENT_ID, _log)
         self._client = client(settings, folder, INGEST_CLIENT_ID, clean=False, manual_ack=True)
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_message = self._message
-        self._client.on_subscribe = lambda *_: self._granted.set()
+        self._client.on_connect_fail = self._failed
+        self._client.on_subscribe = self._subscribed
 
     def start(self) -> None:
         """Begins to connect."""
@@ -57,6 +63,11 @@ class Inbox:
         """Raises when the connection's thread has died, which nothing else would show."""
         if self._thread is not None and not self._thread.is_alive():
             raise RuntimeError("the MQTT thread of ingest has died; the process stops so that it is started again")
+
+    @property
+    def refusal(self) -> str:
+        """What stands between us and the broker, "" while nothing does."""
+        return self._standing.refusal
 
     @property
     def connected(self) -> bool:
@@ -93,12 +104,26 @@ class Inbox:
         self, connection: paho.Client, _data: object, _flags: object, reason: object, _properties: object
     ) -> None:
         self._generation += 1
-        self.refusal = str(reason) if getattr(reason, "is_failure", False) else ""
-        if not self.refusal:
+        if getattr(reason, "is_failure", False):
+            self._standing.refused(reason)
+        else:
             connection.subscribe(ALL_BATCHES, qos=1)
+
+    def _subscribed(
+        self, _client: paho.Client, _data: object, _mid: object, reasons: Sequence[ReasonCode], _properties: object
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._standing.unheard(ALL_BATCHES)
+            return
+        self._standing.connected()
+        self._granted.set()
 
     def _disconnected(self, *_: object) -> None:
         self._generation += 1
+        self._standing.unreachable()
+
+    def _failed(self, *_: object) -> None:
+        self._standing.unreachable()
 
     def _message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        self._queue.put(Delivery(self._generation, message.mid, message.topic, bytes(message.payload)))
+        self._queue.put(Delivery(self._generation, message.mid, topic_of(message), bytes(message.payload)))

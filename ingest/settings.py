@@ -14,9 +14,9 @@ import msgspec
 from hakari import settings
 from hakari.errors import BadConfiguration
 from hakari.log.note import NoteInvalid, VerifierKey
-from hakari.log.roster import Roster, open_roster
+from hakari.log.roster import Roster, RosterInvalid, open_roster
 from hakari.mqtt import BrokerSettings
-from hakari.names import BadName, check_namespace
+from hakari.names import BadName, check_address, check_host, check_namespace
 
 ROOM = "ingest"
 MAX_ROSTER_BYTES = 16 * 1024 * 1024
@@ -72,13 +72,17 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
         raise IngestSettingsInvalid(f"{path}: [ingest].{error}") from error
     except NoteInvalid as error:
         raise IngestSettingsInvalid(f"{path}: [ingest].owner_key is not a public key: {error}") from error
-    host, _, port = given.clock.address.rpartition(":")
-    has_address = bool(host) and port.isascii() and port.isdigit()
-    if has_address != (given.clock.source == "lockstep"):
+    if bool(given.clock.address) != (given.clock.source == "lockstep"):
         raise IngestSettingsInvalid(
             f"{path}: [clock].address = {given.clock.address!r} does not go with source {given.clock.source!r};"
             " give the driver's host:port with source lockstep, and only then"
         )
+    try:
+        check_host(given.broker.host, "[broker].host")
+        if given.clock.address:
+            check_address(given.clock.address, "[clock].address")
+    except BadName as error:
+        raise IngestSettingsInvalid(f"{path}: {error}") from error
     return given
 
 
@@ -92,7 +96,12 @@ def load_roster(path: Path, table: IngestTable) -> Roster:
         raise IngestSettingsInvalid(f"{file}: cannot be read ({error.strerror}); check [ingest].roster_file") from error
     if len(note) > MAX_ROSTER_BYTES:
         raise IngestSettingsInvalid(f"{file}: is larger than {MAX_ROSTER_BYTES} bytes; check [ingest].roster_file")
-    roster = open_roster(note, VerifierKey.parse(table.owner_key))
+    try:
+        roster = open_roster(note, VerifierKey.parse(table.owner_key))
+    except RosterInvalid as error:
+        raise IngestSettingsInvalid(
+            f"{file}: {error}; check [ingest].roster_file and [ingest].owner_key"
+        ) from error
     if roster.namespace != table.namespace:
         raise IngestSettingsInvalid(
             f"{file}: is the roster of {roster.namespace}, but [ingest].namespace is {table.namespace}; exchange one"

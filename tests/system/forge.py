@@ -138,7 +138,9 @@ class Sender:
     def send(self, payload: bytes, *, topic: str | None = None, retain: bool = False, qos: int = 1) -> None:
         """Publishes and waits until the broker has it."""
         assert self._ready.wait(WAIT_S)
-        self._client.publish(topic or batch_topic(self.edge_id), payload, qos=qos, retain=retain).wait_for_publish(WAIT_S)
+        self._client.publish(topic or batch_topic(self.edge_id), payload, qos=qos, retain=retain).wait_for_publish(
+            WAIT_S
+        )
 
     def toss(self, payload: bytes) -> None:
         """Publishes at QoS 0 what the broker may refuse by closing the connection."""

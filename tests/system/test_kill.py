@@ -47,7 +47,10 @@ def test_two_hundred_kills(tmp_path: Path, victim: str) -> None:
         chain.start_all()
         chain.finish()
         calm = chain.registers("solar-e1/export/energy_export")
-    assert _campaign(tmp_path / "killed", victim, broker, kills=200, end=end, seed=int(os.environ.get("SEED", "1"))) == calm
+    assert (
+        _campaign(tmp_path / "killed", victim, broker, kills=200, end=end, seed=int(os.environ.get("SEED", "1")))
+        == calm
+    )
 
 
 def _campaign(folder: Path, victim: str, broker: str, *, kills: int, end: str, seed: int) -> dict[int, str]:

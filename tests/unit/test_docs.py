@@ -44,7 +44,7 @@ def test_every_command_is_documented(name: str) -> None:
     assert not unsaid
 
 
-@pytest.mark.parametrize("name", ["configuration", "commands"])
+@pytest.mark.parametrize("name", ["configuration", "commands", "methodologies", "meters"])
 def test_a_generated_page_is_what_the_code_says(name: str) -> None:
     assert (ROOT / "docs" / f"{name}.md").read_text() == generator(name).page(), "run `make docs`"
 
