@@ -31,10 +31,17 @@ def run() -> list[Result]:
     ours = best_on_disk(lambda file: _append(file, groups))
     raw = best_on_disk(lambda file: _insert(file, groups))
     count = len(messages)
-    what, peer = f"ingest, {GROUP} leaves a commit", "raw SQLite insert"
+    peer = f"raw SQLite insert, {GROUP} a commit"
     return [
-        Result(what, count / ours.wall_s, "leaves/s", peer, count / raw.wall_s, "higher", ALLOWED_RATE),
-        Result(what, ours.cpu_s / count * 1000, "CPU ms/leaf", peer, raw.cpu_s / count * 1000, allowed=ALLOWED_CPU),
+        Result("ingest, appending", count / ours.wall_s, "leaves/s", peer, count / raw.wall_s, "higher", ALLOWED_RATE),
+        Result(
+            "ingest, work",
+            ours.cpu_s / count * 1000,
+            "CPU ms/leaf",
+            peer,
+            raw.cpu_s / count * 1000,
+            allowed=ALLOWED_CPU,
+        ),
     ]
 
 

@@ -1,7 +1,7 @@
 """Writes docs/configuration.md from the code: `make docs`. A test holds the page to what this prints.
 
-Found is every class that a room reads a file into: `settings.load(path, Kind, …)`, `settings.convert(table, Kind, …)`
-for settings, and `msgspec.convert(table, Kind)` for data files.
+Found is every class that a room reads a file into: `settings.load(path, Kind, …)` for settings,
+`settings.convert(table, Kind, …)` and `msgspec.convert(table, Kind)` for data files.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ at the file's folder. Any key of it can be overridden in the environment: `HAKAR
 `[broker]` of the edge's file. Data files (meter profiles, methodologies, projects) are TOML too, and nothing overrides
 them. Secrets stand in files of their own, which the settings name; a private key's file must have mode 0600.
 """
-CALLS = frozenset({"settings.load", "settings.convert", "load", "convert"})
-DATA_CALL = "msgspec.convert"
+SETTINGS_CALLS = frozenset({"settings.load", "load"})
+DATA_CALLS = frozenset({"settings.convert", "msgspec.convert", "convert"})
 SIMPLE: dict[type[inspect.Type], str] = {
     inspect.BoolType: "`true` or `false`",
     inspect.DateType: "date",
@@ -61,13 +61,12 @@ def files() -> list[File]:
 
 
 def _loaded(tree: ast.Module) -> Iterator[tuple[str, bool]]:
-    """The class names in calls of `load` and `convert` of hakari.settings, and of msgspec.convert (data)."""
+    """The class names in calls that read a file, and whether what they read is data."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and len(node.args) >= 2:
             kind, called = ast.unparse(node.args[1]), ast.unparse(node.func)
-            is_data = called == DATA_CALL
-            if (is_data or (called in CALLS and len(node.args) >= 3)) and kind.rsplit(".", 1)[-1][:1].isupper():
-                yield kind, is_data
+            if called in SETTINGS_CALLS | DATA_CALLS and kind.rsplit(".", 1)[-1][:1].isupper():
+                yield kind, called in DATA_CALLS
 
 
 def _resolve(module: str, dotted: str) -> type[msgspec.Struct]:

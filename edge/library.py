@@ -5,12 +5,10 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-import msgspec
-
 from hakari.errors import BadConfiguration
 from hakari.registers.check import check_profile
 from hakari.registers.profile import WORDS, Profile
-from hakari.settings import parse
+from hakari.settings import SettingsRefused, convert, parse
 
 MAX_PROFILE_BYTES = 256 * 1024
 SUFFIX = ".toml"
@@ -48,9 +46,9 @@ def read(text: str, where: str) -> Profile:
     """The checked profile in TOML `text`; a value of several registers must state its word order."""
     table = parse(text, where)
     try:
-        found = msgspec.convert(table, Profile)
-    except msgspec.ValidationError as error:
-        raise ProfileUnusable(f"{where}: {error}") from error
+        found = convert(table, Profile, where)
+    except SettingsRefused as error:
+        raise ProfileUnusable(str(error)) from error
     raw_points = table["points"]
     if isinstance(raw_points, list):
         for raw in raw_points:

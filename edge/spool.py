@@ -294,5 +294,3 @@ def _epoch(row: tuple[int, int, bytes, bytes, int, int, int]) -> EpochState:
     epoch, size, packed, root, mark, high, closed = row
     frontier = tuple(packed[k : k + HASH_BYTES] for k in range(0, len(packed), HASH_BYTES))
     return EpochState(epoch, size, frontier, root, mark, high, bool(closed))
-
-

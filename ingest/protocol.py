@@ -73,15 +73,17 @@ class Receiver:
             return f"topic {topic!r} is not a batch topic of an edge in its own shard"
         try:
             envelope = unseal(raw)
-            origin = claimed(envelope.checkpoint).origin
+            stated = claimed(envelope.checkpoint)
+            origin = stated.origin
             if (origin.namespace, origin.edge_id) != (self.roster.namespace, edge_id):
                 return f"origin {origin} does not belong to topic {topic!r}"
-            return self._signed(origin, envelope, raw)
+            return self._signed(stated, envelope, raw)
         except (EnvelopeMalformed, CheckpointInvalid, BadName) as error:
             return str(error)
 
-    def _signed(self, origin: Origin, envelope: Envelope, raw: bytes) -> _Message | str:
-        size = claimed(envelope.checkpoint).size
+    def _signed(self, stated: Checkpoint, envelope: Envelope, raw: bytes) -> _Message | str:
+        """The message, if the key that holds at the `stated` place signed it; `stated` is not yet believed."""
+        origin, size = stated.origin, stated.size
         key = self.roster.edge_key(origin.edge_id, origin.epoch, size)
         if key is None:
             return (
@@ -157,5 +159,5 @@ class Receiver:
 
     def _open_kept(self, raw: bytes) -> _Message | None:
         envelope = unseal(raw)
-        opened = self._signed(claimed(envelope.checkpoint).origin, envelope, raw)
+        opened = self._signed(claimed(envelope.checkpoint), envelope, raw)
         return None if isinstance(opened, str) else opened

@@ -99,9 +99,7 @@ def load_roster(path: Path, table: IngestTable) -> Roster:
     try:
         roster = open_roster(note, VerifierKey.parse(table.owner_key))
     except RosterInvalid as error:
-        raise IngestSettingsInvalid(
-            f"{file}: {error}; check [ingest].roster_file and [ingest].owner_key"
-        ) from error
+        raise IngestSettingsInvalid(f"{file}: {error}; check [ingest].roster_file and [ingest].owner_key") from error
     if roster.namespace != table.namespace:
         raise IngestSettingsInvalid(
             f"{file}: is the roster of {roster.namespace}, but [ingest].namespace is {table.namespace}; exchange one"

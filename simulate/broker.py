@@ -142,15 +142,17 @@ class BoundedBroker(Broker):
         """`known` are the users' password hashes."""
         super().__init__(config)
         self._known = known
+        self._live: dict[str, tuple[asyncio.StreamWriter, asyncio.Event]] = {}
 
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
     ) -> None:
         """See `Broker.stream_connected`."""
         incoming, outgoing = BoundedReader(reader), StreamWriterAdapter(writer)
+        client_id = ""
         try:
             async with asyncio.timeout(CONNECT_LIMIT_S):
-                code = await _answer_to_connect(incoming, self._known)
+                code, client_id = await _answer_to_connect(incoming, self._known)
                 if code != CONNECTION_ACCEPTED:
                     await ConnackPacket.build(0, code).to_stream(outgoing)
         except (AMQTTError, MQTTError, NoDataError, CodecError, ValueError, OSError):
@@ -159,23 +161,43 @@ class BoundedBroker(Broker):
             writer.close()
             return
         incoming.rewind()
-        await self._client_connected(listener_name, incoming, outgoing)
+        await self._end_older(client_id)
+        ended = asyncio.Event()
+        self._live[client_id] = (writer, ended)
+        try:
+            await self._client_connected(listener_name, incoming, outgoing)
+        finally:
+            ended.set()
+            if self._live.get(client_id) == (writer, ended):
+                del self._live[client_id]
+
+    async def _end_older(self, client_id: str) -> None:
+        """Ends the connection of the same client and waits until amqtt is done with it.
+
+        amqtt keeps one session object a client: the end of the older connection, handled after the newer one
+        came, would mark the newer one as gone, and it would hear nothing any more.
+        """
+        while client_id in self._live:
+            writer, ended = self._live[client_id]
+            _LOG.warning("client %r connected again; its older connection is ended", client_id)
+            writer.close()
+            await ended.wait()
 
 
-async def _answer_to_connect(incoming: BoundedReader, known: Mapping[str, str]) -> int:
-    """The CONNACK code for the first packet; amqtt's errors, or ValueError, where it is no CONNECT."""
+async def _answer_to_connect(incoming: BoundedReader, known: Mapping[str, str]) -> tuple[int, str]:
+    """CONNACK code and client id for the first packet; amqtt's errors, or ValueError, where it is no CONNECT."""
     fixed = await MQTTFixedHeader.from_stream(incoming)
     if fixed is None or fixed.packet_type != CONNECT or fixed.remaining_length > MAX_PACKET_BYTES:
         raise MQTTError("the first packet is no CONNECT")
     header = await ConnectVariableHeader.from_stream(incoming, fixed)
     if header.proto_level != MQTT_311:
         _LOG.warning("refused protocol level %d; only MQTT 3.1.1 is spoken", header.proto_level)
-        return UNACCEPTABLE_PROTOCOL_VERSION
+        return UNACCEPTABLE_PROTOCOL_VERSION, ""
     connect = ConnectPacket(fixed, header, await ConnectPayload.from_stream(incoming, fixed, header))
     if may_enter(known, connect):
-        return CONNECTION_ACCEPTED
+        return CONNECTION_ACCEPTED, connect.client_id
     _LOG.warning("refused client %r as user %r", connect.client_id, connect.username)
-    return NOT_AUTHORIZED
+    return NOT_AUTHORIZED, ""
 
 
 def configuration(settings_: BrokerSettings, users_file: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import msgspec
 
 from hakari.errors import DataProblem
 from hakari.registers.profile import Profile
-from hakari.wire.leaf import ConfigurationPart
+from hakari.wire.leaf import MAX_SHOWN_CHARS, ConfigurationPart
 
 PART_CHARS = 7000
 MAX_PARTS = 1000
@@ -61,7 +61,7 @@ def parse(text: str) -> MeteringConfiguration:
     try:
         return msgspec.json.decode(text.encode(), type=MeteringConfiguration)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise ConfigurationMalformed(f"logged configuration cannot be read: {error}") from error
+        raise ConfigurationMalformed(f"logged configuration cannot be read: {str(error)[:MAX_SHOWN_CHARS]}") from error
 
 
 def parts_of(text: str) -> list[ConfigurationPart]:

@@ -18,6 +18,7 @@ from hakari.errors import DataProblem
 VERSION = 1
 MAX_LEAF_BYTES = 40 * 1024
 MAX_CARRIER_BYTES = 64 * 1024
+MAX_SHOWN_CHARS = 200
 
 Ms = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -147,7 +148,7 @@ def decode(body: bytes) -> Leaf:
     try:
         leaf = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise LeafMalformed(f"leaf body is not a leaf: {error}") from error
+        raise LeafMalformed(f"leaf body is not a leaf: {str(error)[:MAX_SHOWN_CHARS]}") from error
     if leaf.v != VERSION:
         raise LeafMalformed(f"leaf version {leaf.v} is not known, known is {VERSION}; update hakari")
     if encode(leaf) != body:

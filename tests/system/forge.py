@@ -1,4 +1,4 @@
-"""What a hostile or broken sender needs: leaves signed with any key, envelopes of any shape, a client that hears marks."""
+"""What a hostile sender needs: leaves signed with any key, envelopes of any shape, a client that hears marks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hakari.log.keyfile import load
 from hakari.log.mark import open_mark
 from hakari.log.note import VerifierKey
 from hakari.log.roster import open_roster
-from hakari.log.tree import extend, leaf_hash, root_of
+from hakari.log.tree import EMPTY_ROOT, extend, leaf_hash, root_of
 from hakari.names import Origin, batch_topic, mark_topic
 from hakari.wire.configuration import parts_of, sha256_of
 from hakari.wire.envelope import VERSION, deflate
@@ -85,6 +85,7 @@ class Forge:
         """A message for the next place (or of `size`) that does not change the log."""
         root = root_of(extend(self.frontier, self.size, leaf_hash(body)))
         at = self.size + 1 if size is None else size
+        root = root if at else EMPTY_ROOT
         return envelope(self._checkpoint(at, root), deflate(body) if deflated is None else deflated)
 
     def plain(self) -> bytes:
@@ -162,7 +163,7 @@ class Sender:
         eventually(f"mark {size} of epoch {epoch}", lambda: self.marks.get(epoch, -1) >= size)
 
     def _message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        checkpoint = open_mark(message.payload, self._keys).checkpoint
+        checkpoint = open_mark(bytes(message.payload), self._keys).checkpoint
         epoch = checkpoint.origin.epoch
         self.marks[epoch] = max(self.marks.get(epoch, 0), checkpoint.size)
         self.heard += 1

@@ -210,7 +210,7 @@ def test_an_open_period_is_refused(plant: Plant) -> None:
     plant.begin(w.project_text())
     plant.computed()
     plant.feed_view()
-    with pytest.raises(LockRefused, match="plant-2016 cannot be locked: .*it is open"):
+    with pytest.raises(LockRefused, match=r"plant-2016 cannot be locked: .*it is open"):
         run.lock_period(plant.config, "plant-2016")
 
 
