@@ -58,6 +58,7 @@ class Outbox:
 
     def stop(self) -> None:
         """Closes the connection."""
+        self.standing.stopped()
         self._client.disconnect()
 
     def check(self) -> None:

@@ -35,6 +35,10 @@ class Log(Protocol):
         """Persists a mark."""
         ...
 
+    def forget(self, epoch: int, since: int) -> None:
+        """Persists that leaves from `since` on are not stored; those of a closed epoch are to be carried."""
+        ...
+
 
 class Fork(NamedTuple):
     """E5: open an epoch above `known_epoch` that cites this mark."""
@@ -104,13 +108,30 @@ class Sender:
         newest = max(states, default=0)
         state = states.get(origin.epoch)
         if state is None:
-            return Fork(text, origin.epoch) if origin.epoch > newest else None
+            return self._fork(text, origin.epoch, now) if origin.epoch > newest else None
         ours = self._log.root_at(origin.epoch, size) if size <= state.size else None
-        if ours != root or mark.frozen:
-            return None if state.closed or (ours is None and size <= state.size) else Fork(text, newest)
         lane = self._lanes.setdefault(origin.epoch, _Lane(state, now))
-        self._place(lane, size, now)
-        return None
+        if ours == root and not mark.frozen:
+            self._place(lane, size, now)
+            return None
+        if ours is None and size <= state.size:
+            return None  # so old that it has left the ring: nothing can be told from it
+        if size < state.high:
+            self._forget(lane, size if ours == root else 0)
+        return None if state.closed else self._fork(text, newest, now)
+
+    def _fork(self, cites: str, known_epoch: int, now: float) -> Fork:
+        self._probe_due = now  # ask what ingest has of the epoch that is being closed as soon as all else is stored
+        return Fork(cites, known_epoch)
+
+    def _forget(self, lane: _Lane, since: int) -> None:
+        """E5 after ingest itself was restored: what it once had and can never take again counts as not stored.
+
+        With our root at its size it has just these leaves; with another root nothing about the others is known.
+        """
+        self._log.forget(lane.epoch, since)
+        lane.mark = min(lane.mark, since)
+        lane.go_back()
 
     def _place(self, lane: _Lane, size: int, now: float) -> None:
         if size > lane.mark:

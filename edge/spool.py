@@ -185,6 +185,18 @@ class Spool:
         with self.transaction():
             self._db.execute("UPDATE epoch SET mark=?, high=max(high, ?) WHERE epoch=?", (mark, mark, epoch))
 
+    def forget(self, epoch: int, since: int) -> None:
+        """Persists that leaves from `since` on are not stored after all; those of a closed epoch wait to be carried."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO carry SELECT l.epoch, l.i FROM leaf l JOIN epoch e USING (epoch)"
+                " WHERE e.closed=1 AND e.epoch=? AND l.i >= ? AND l.i < e.high",
+                (epoch, since),
+            )
+            self._db.execute(
+                "UPDATE epoch SET mark=min(mark, ?), high=min(high, ?) WHERE epoch=?", (since, since, epoch)
+            )
+
     # leaves
 
     def append(self, leaf: SpooledLeaf, frontier: tuple[bytes, ...], cut_ms: int) -> None:

@@ -76,10 +76,14 @@ class Standing:
         self._change(Link.UNHEARD, reason, f"{reason}; correct the broker's access list", logging.ERROR)
 
     def unreachable(self) -> None:
-        """No connection, or no longer one. That a refused one is closed is no news."""
-        if self.link not in (Link.REFUSED, Link.UNHEARD):
+        """No connection, or no longer one; that a refused one is closed is no news."""
+        if self.link not in (Link.REFUSED, Link.UNHEARD, Link.STOPPED):
             reason = f"{self._broker} is not reachable"
             self._change(Link.UNREACHABLE, reason, f"{reason}; trying until it is", logging.WARNING)
+
+    def stopped(self) -> None:
+        """We end the connection ourselves, which is no news either."""
+        self.link = Link.STOPPED
 
     def _change(self, link: Link, refusal: str, sentence: str, level: int) -> None:
         if (link, refusal) != (self.link, self.refusal):

@@ -57,6 +57,7 @@ class Inbox:
 
     def stop(self) -> None:
         """Closes the connection; what was not acknowledged comes again."""
+        self._standing.stopped()
         self._client.disconnect()
 
     def check(self) -> None:

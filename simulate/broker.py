@@ -195,7 +195,7 @@ async def _answer_to_connect(incoming: BoundedReader, known: Mapping[str, str]) 
         return UNACCEPTABLE_PROTOCOL_VERSION, ""
     connect = ConnectPacket(fixed, header, await ConnectPayload.from_stream(incoming, fixed, header))
     if may_enter(known, connect):
-        return CONNECTION_ACCEPTED, connect.client_id
+        return CONNECTION_ACCEPTED, connect.client_id or ""
     _LOG.warning("refused client %r as user %r", connect.client_id, connect.username)
     return NOT_AUTHORIZED, ""
 

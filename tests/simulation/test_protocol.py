@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -21,6 +23,7 @@ from ingest import protocol as ingest_protocol
 from ingest.protocol import Outcome, Receiver
 from tests.simulation.world import Identity, World
 
+FOUND = Path(__file__).parents[1] / "cases" / "protocol-seeds" / "case.toml"
 STEPS = 60
 TEST_SEEDS = 500
 PROVE_SEEDS = 100_000
@@ -75,7 +78,6 @@ def _miscounted(world: World) -> Iterator[str]:
 
 def campaign(seeds: range) -> Report:
     """Many runs."""
-    logging.disable(logging.CRITICAL)
     reports = [run(seed) for seed in seeds]
     return Report(
         [failure for report in reports for failure in report.failures],
@@ -91,17 +93,25 @@ def problems(report: Report) -> list[str]:
     return report.failures + ([f"{ratio:.2f} sends a leaf"] if ratio > MAX_SENDS_A_LEAF else [])
 
 
+@pytest.mark.usefixtures("quiet")
 def test_nothing_is_lost_doubled_or_stuck() -> None:
     report = campaign(range(TEST_SEEDS))
     assert problems(report) == []
     assert set(report.faults) >= FAULTS, "every fault has to have occurred"
 
 
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("seed", tomllib.loads(FOUND.read_text())["seeds"])
+def test_seeds_that_once_failed(seed: int) -> None:
+    assert run(seed).failures == []
+
+
 @pytest.mark.prove
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.timeout(0)
 def test_nothing_is_lost_doubled_or_stuck_at_length() -> None:
     chunks = [range(k, k + CHUNK_SEEDS) for k in range(TEST_SEEDS, PROVE_SEEDS, CHUNK_SEEDS)]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), initializer=logging.disable, initargs=(logging.CRITICAL,)) as pool:
         reports = list(pool.map(campaign, chunks))
     faults = sum((report.faults for report in reports), Counter[str]())
     print({**faults}, sum(r.sends for r in reports) / sum(r.leaves for r in reports))  # noqa: T201 - the proof's record

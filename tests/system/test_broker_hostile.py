@@ -34,7 +34,7 @@ pytestmark = pytest.mark.system
 EDGE, OTHER = "solar-e1", "boiler-e1"
 START, END = "2016-07-01T00:00:00-07:00", "2016-07-02T00:00:00-07:00"
 BROKERS = ["amqtt", pytest.param("mosquitto", marks=pytest.mark.skipif(not mosquitto(), reason="no Mosquitto here"))]
-AMQTT_LIMIT_BYTES = 256 * 1024
+BROKER_LIMIT_BYTES = 256 * 1024
 
 
 class Case(NamedTuple):
@@ -105,8 +105,10 @@ def hostile(forge: Forge) -> dict[str, Case]:
         "followed by more": Case(sealed + b"\0", "bytes after its end"),
         "no deflate": Case(forge.aside(good, deflated=b"\xff" * 50), "leaf is not deflated data"),
         "bomb": Case(forge.aside(good, deflated=inflated), f"inflates to more than {MAX_CARRIER_BYTES} bytes"),
-        "one byte too long": Case(sealed + b"\0" * (MAX_MESSAGE_BYTES + 1 - len(sealed)), "has 98305 bytes, limit 98304"),
-        "twice the limit": Case(bytes(2 * MAX_MESSAGE_BYTES), "has 196608 bytes, limit 98304"),
+        "one byte too long": Case(
+            sealed + b"\0" * (MAX_MESSAGE_BYTES + 1 - len(sealed)), "has 98305 bytes, limit 98304"
+        ),
+        "what both brokers let through": Case(bytes(120_000), "has 120000 bytes, limit 98304"),
         "unknown key": Case(stranger.plain(), "checkpoint"),
         "flipped": Case(bytes(flipped), ""),
         "another namespace": Case(foreign.aside(good), "does not belong to topic"),
@@ -120,18 +122,19 @@ def test_what_cannot_be_taken_is_quarantined_with_its_reason(chain: Chain) -> No
     first = forge.plain()
     before = ask(chain, "quarantine", "list")["total"]["kept"]
     cases = hostile(forge)
+    stolen = forge.aside(encode(forge.leaf()))
     with Sender(chain.layout, EDGE) as sender, Sender(chain.layout, OTHER) as other:
         sender.settle(first, 1000, 1)
         for case in cases.values():
             sender.send(case.payload)
-        other.send(forge.aside(encode(forge.leaf())))
+        other.send(stolen)
         heard = sender.heard
         sender.send(first)
         eventually("a replayed message is answered with a mark", lambda: sender.heard > heard)
         sender.settle(forge.plain(), 1000, 2)
     told = ask(chain, "quarantine", "list")
     entries = list(reversed(told["messages"]))[before:]
-    assert [entry["bytes"] for entry in entries] == [*(len(c.payload) for c in cases.values()), len(first)]
+    assert [entry["bytes"] for entry in entries] == [*(len(c.payload) for c in cases.values()), len(stolen)]
     for (name, case), entry in zip(cases.items(), entries, strict=False):
         assert case.reason in entry["reason"], name
         assert "\n" not in entry["reason"]
@@ -148,15 +151,10 @@ def test_what_cannot_be_taken_is_quarantined_with_its_reason(chain: Chain) -> No
 
 def test_a_message_of_the_limit_is_taken(chain: Chain) -> None:
     forge = Forge(chain.folder, EDGE, 1100)
-    probe = len(forge.aside(encode(forge.leaf())))
-    spare = MAX_MESSAGE_BYTES - probe
-    # Empty stored blocks of deflate are five bytes; a longer salt-free field makes up for the rest.
-    leaf = msgspec.structs.replace(forge.leaf(), sw="x" * 64)
-    for length in range(64):
-        body = encode(msgspec.structs.replace(leaf, sw=random.Random(length).randbytes(32).hex()[: length + 1]))
-        spare = MAX_MESSAGE_BYTES - len(forge.aside(body))
-        if spare % 5 == 0:
-            break
+    # Empty stored blocks of deflate are five bytes each; a longer name makes up for the rest.
+    bodies = [encode(msgspec.structs.replace(forge.leaf(), sw=bytes(range(65, 65 + k)).decode())) for k in range(40)]
+    spares = [MAX_MESSAGE_BYTES - len(forge.aside(body)) for body in bodies]
+    body, spare = next(pair for pair in zip(bodies, spares, strict=True) if pair[1] % 5 == 0)
     message = forge.next(body, pad=spare // 5)
     assert len(message) == MAX_MESSAGE_BYTES
     with Sender(chain.layout, EDGE) as sender:
@@ -165,22 +163,14 @@ def test_a_message_of_the_limit_is_taken(chain: Chain) -> None:
 
 
 def test_a_huge_message_harms_nobody_else(chain: Chain) -> None:
-    huge = bytes(8 * AMQTT_LIMIT_BYTES)
+    huge = bytes(8 * BROKER_LIMIT_BYTES)
     forge = Forge(chain.folder, OTHER, 1200)
     with Sender(chain.layout, OTHER) as other:
         other.settle(forge.plain(), 1200, 1)
         with Sender(chain.layout, EDGE) as sender:
             sender.toss(huge)
             other.settle(forge.plain(), 1200, 2)
-            if chain.broker == "mosquitto":
-                newest = f"has {len(huge)} bytes, limit {MAX_MESSAGE_BYTES} (the first 1048576 of {len(huge)} bytes)"
-                eventually("it is quarantined", lambda: newest in _newest_reason(chain))
         other.settle(forge.plain(), 1200, 3)
-
-
-def _newest_reason(chain: Chain) -> str:
-    newest = ask(chain, "quarantine", "list", "--limit", "1")["messages"]
-    return str(newest[0]["reason"]) if newest else ""
 
 
 def test_signed_nonsense_is_kept_as_evidence_and_refused_in_the_view(chain: Chain) -> None:
@@ -316,8 +306,6 @@ def test_a_lost_view_is_rebuilt_and_a_flipped_leaf_is_named(chain: Chain) -> Non
     chain.start("ingest")
     problems = len(ask(chain, "log", "fsck", allow=(0, 5))["problems"])
     content = bytearray((copy / "evidence.db").read_bytes())
-    deflated = deflate(encode(forge.sampled(cfg, now_ms + 1000, 1, 10)))
-    del deflated
     at = content.find(sent[2][-40:])
     assert at > 0
     content[at + 20] ^= 0x04
