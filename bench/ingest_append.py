@@ -51,7 +51,7 @@ def _append(file: Path, groups: Sequence[Sequence[bytes]]) -> None:
     words = set()
     for group in groups:
         with log.transaction():
-            words |= {receiver.receive(material.TOPIC, message, 0).word for message in group}
+            words |= {one.word for message in group for one in receiver.receive(material.TOPIC, message, 0)}
     log.close()
     if words != {"appended"}:
         raise RuntimeError(f"the receiver did not append every leaf: {sorted(words)}")

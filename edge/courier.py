@@ -10,15 +10,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from edge.log import EdgeLog
+from edge.log import EdgeLog, rotten
 from edge.protocol import Fork, Sender
 from hakari.clock import PlantClock
 from hakari.crash import crash_point
 from hakari.log.mark import MarkInvalid, open_mark
 from hakari.log.roster import Roster
-from hakari.log.tree import leaf_hash
-from hakari.wire.envelope import EnvelopeMalformed, inflate, seal
-from hakari.wire.leaf import Event
+from hakari.wire.envelope import seal
 
 PUMP_S = 0.05
 MAX_MARKS = 1000
@@ -109,11 +107,7 @@ class Courier:
         leaf = self._log.spool.leaf(epoch, i)
         if leaf is None:
             return
-        try:
-            sound = leaf_hash(inflate(leaf.deflated)) == leaf.leaf_hash
-        except EnvelopeMalformed:
-            sound = False
-        if not sound:
+        if leaf.body() is None:
             self._report_rot(epoch, i)
             return
         message = seal(leaf.checkpoint, leaf.deflated)
@@ -127,4 +121,4 @@ class Courier:
             self._rotten.add((epoch, i))
             now = self._clock.now()
             _log.error("leaf %d/%d on this disk is not what was signed; it cannot be sent", epoch, i)
-            self._log.add_event(Event("leaf-rotten", now.wall_ms, {"epoch": str(epoch), "i": str(i)}), now)
+            self._log.add_event(rotten(epoch, i, now), now)

@@ -19,7 +19,7 @@ from hakari.log.checkpoint import Checkpoint, sign_checkpoint
 from hakari.log.tree import extend, leaf_hash, root_of
 from hakari.names import Origin
 from hakari.wire.configuration import parts_of, sha256_of
-from hakari.wire.envelope import deflate, inflate
+from hakari.wire.envelope import deflate
 from hakari.wire.leaf import (
     MAX_LEAF_BYTES,
     VERSION,
@@ -101,13 +101,18 @@ class EdgeLog:
 
     def carry(self, now: PlantTime) -> int:
         """Moves some of the leaves that wait to be carried into the current epoch; how many."""
+        places = self.spool.to_carry(CARRY_AT_ONCE)
+        if not places:
+            return 0
         with self.spool.transaction():
-            places = self.spool.to_carry(CARRY_AT_ONCE)
             for epoch, i in places:
                 spooled = self.spool.leaf(epoch, i)
-                if spooled is not None:
-                    carried = Carried.of(epoch, i, inflate(spooled.deflated))
+                body = spooled.body() if spooled is not None else None
+                if body is not None:
+                    carried = Carried.of(epoch, i, body)
                     self._append(self._leaf(now, self.boot, self._cfg, carried=carried), now)
+                elif spooled is not None:
+                    self.add_event(rotten(epoch, i, now), now)
                 self.spool.carried(epoch, i)
         return len(places)
 
@@ -166,6 +171,11 @@ class EdgeLog:
         checkpoint = sign_checkpoint(Checkpoint(origin, current.size + 1, root), self._key)
         spooled = SpooledLeaf(current.epoch, current.size, digest, root, checkpoint, deflate(body))
         self.spool.append(spooled, frontier, now.wall_ms)
+
+
+def rotten(epoch: int, i: int, now: PlantTime) -> Event:
+    """That a leaf on this disk is not what was signed: it can neither be sent nor carried, and the log says so."""
+    return Event("leaf-rotten", now.wall_ms, {"epoch": str(epoch), "i": str(i)})
 
 
 def batches(samples: list[Sample]) -> list[list[Sample]]:

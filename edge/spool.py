@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from hakari.errors import NOT_REACHABLE, BadConfiguration, HakariError, Refused
-from hakari.log.tree import EMPTY_ROOT
+from hakari.log.tree import EMPTY_ROOT, leaf_hash
+from hakari.wire.envelope import EnvelopeMalformed, inflate
 
 FORMAT = 1
 HASH_BYTES = 32
@@ -71,6 +72,14 @@ class SpooledLeaf(NamedTuple):
     root: bytes
     checkpoint: bytes
     deflated: bytes
+
+    def body(self) -> bytes | None:
+        """What was signed; None when this disk no longer holds it."""
+        try:
+            body = inflate(self.deflated)
+        except EnvelopeMalformed:
+            return None
+        return body if leaf_hash(body) == self.leaf_hash else None
 
 
 class SpooledSample(NamedTuple):

@@ -45,26 +45,27 @@ class Receiver:
         self.roster = roster
         self._cosigner = cosigner
 
-    def receive(self, topic: str, raw: bytes, now_ms: int) -> Outcome:
-        """Deals with one message as I1 to I6 say. Call inside a transaction."""
+    def receive(self, topic: str, raw: bytes, now_ms: int) -> list[Outcome]:
+        """Deals with one message as I1 to I6 say: its outcome, then those of kept messages that it let in.
+
+        Call inside a transaction.
+        """
         opened = self._open(topic, raw)
         if isinstance(opened, str):
             self._log.quarantine(topic, opened, raw, now_ms)
-            return Outcome("quarantined", None, opened)
+            return [Outcome("quarantined", None, opened)]
         outcome = self._place(opened, now_ms)
-        if outcome.word == "appended":
-            self._drain(opened.origin, now_ms)
-        return outcome
+        drained = self._drain(opened.origin, now_ms) if outcome.word == "appended" else []
+        return [outcome, *drained]
 
     def mark(self, origin: Origin, now_ms: int) -> bytes:
         """The stored mark of `origin`: its present checkpoint with our cosignature (I7, I8)."""
         head = self._log.head(origin)
         return cosign(Checkpoint(origin, head.size, head.root), self._cosigner, now_ms // 1000, frozen=head.frozen)
 
-    def keep_mark(self, origin: Origin | None, now_ms: int) -> None:
+    def keep_mark(self, origin: Origin, now_ms: int) -> None:
         """Stores the mark beside the leaves, so that whoever cuts there has ingest's word without ingest's key."""
-        if origin is not None:
-            self._log.put_mark(origin, self._log.head(origin).size, self.mark(origin, now_ms))
+        self._log.put_mark(origin, self._log.head(origin).size, self.mark(origin, now_ms))
 
     def _open(self, topic: str, raw: bytes) -> _Message | str:
         """I1: the message, or why it cannot be one."""
@@ -99,12 +100,12 @@ class Receiver:
         head = self._log.head(origin)
         if i < head.size:
             return self._known(message, head, now_ms)
-        if head.frozen:
+        if head.frozen:  # I3
             self._log.keep_conflict(origin, message.raw, now_ms)
             return Outcome("frozen", origin)
         if i > head.size:
             return self._early(message, head, now_ms)
-        frontier = extend(head.frontier, head.size, message.leaf_hash)
+        frontier = extend(head.frontier, head.size, message.leaf_hash)  # I5
         if root_of(frontier) != message.root:
             return self._unfit(message, "the leaf does not give the signed root on top of what is stored", now_ms)
         leaf = StoredLeaf(i, message.leaf_hash, message.envelope.deflated, message.envelope.checkpoint, now_ms)
@@ -142,20 +143,21 @@ class Receiver:
         self._log.quarantine(str(message.origin), reason, message.raw, now_ms)
         return Outcome("quarantined", message.origin, reason)
 
-    def _drain(self, origin: Origin, now_ms: int) -> None:
-        """I5: pending leaves that fit now, each by the same rules."""
+    def _drain(self, origin: Origin, now_ms: int) -> list[Outcome]:
+        """I5: pending leaves that fit now, each by the same rules; what became of each."""
+        outcomes: list[Outcome] = []
         size = self._log.head(origin).size
         while kept := self._log.pending(origin, size):
             for raw in kept:
                 opened = self._open_kept(raw)
                 if opened is not None:
-                    self._place(opened, now_ms)
+                    outcomes.append(self._place(opened, now_ms))
             self._log.drop_pending(origin, size + 1)
             grown = self._log.head(origin).size
             if grown == size:
-                return
+                break
             size = grown
-        self._log.drop_pending(origin, size)
+        return outcomes
 
     def _open_kept(self, raw: bytes) -> _Message | None:
         envelope = unseal(raw)

@@ -47,12 +47,17 @@ class Worker:
     def handle(self, deliveries: Sequence[Delivery], now_ms: int) -> set[Origin]:
         """Receives the group durably, acknowledges it and owes a mark to each origin in it; returns these."""
         with self._evidence.transaction():
-            outcomes = [self._receiver.receive(delivery.topic, delivery.payload, now_ms) for delivery in deliveries]
-            for origin in {outcome.origin for outcome in outcomes if outcome.word == "appended"}:
+            outcomes = [
+                outcome
+                for delivery in deliveries
+                for outcome in self._receiver.receive(delivery.topic, delivery.payload, now_ms)
+            ]
+            for origin in {one.origin for one in outcomes if one.origin is not None and one.word == "appended"}:
                 self._receiver.keep_mark(origin, now_ms)
         crash_point("ingest.committed")
-        for delivery, outcome in zip(deliveries, outcomes, strict=True):
+        for delivery in deliveries:
             self._outlet.acknowledge(delivery)
+        for outcome in outcomes:
             self.counts[outcome.word] += 1
             if outcome.origin is not None:
                 self._owed.add(outcome.origin)

@@ -122,7 +122,8 @@ class Processes:
         """SIGTERM, and SIGKILL to the group after `limit_s`; returns the exit code (negative: the signal's number)."""
         child = self._children.pop(name)
         if child.process.returncode is None:
-            child.process.terminate()
+            child.process.terminate()  # which may find that it has ended by itself
+        if child.process.returncode is None:
             _wait_unreaped(child, limit_s)
             _kill_group(child)
         return child.process.wait()
