@@ -91,7 +91,9 @@ def demo(folder: Path | None, leave: bool, as_json: bool) -> int:
         processes = stack.enter_context(Processes(home / "logs"))
         total = stack.enter_context(bar(TICKS))
         outcome = run_demo(home, processes, lambda text: click.echo(f"· {text}", err=True), total)
-        click.echo(json.dumps(as_json_of(outcome)) if as_json else shown(outcome))
+        click.echo(
+            json.dumps(as_json_of(outcome)) if as_json else shown(outcome, stays=not leave or folder is not None)
+        )
         if not leave:
             click.echo("  everything stays up until Ctrl-C", err=True)
             _until_interrupted(processes)

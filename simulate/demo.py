@@ -170,22 +170,33 @@ def pack_of(layout: Layout, place: PlantPlace) -> Path:
     return layout.packs / f"{period_id(place)}.hakari"
 
 
-def shown(demo: Demo) -> str:
-    """The demo's end for a person."""
-    head = ("plant", "methodology, standing", "measured", "complete", "reference t", "project t", "reductions t", "whole t")
-    rows = [_row(outcome) for outcome in demo.outcomes]
+def shown(demo: Demo, *, stays: bool) -> str:
+    """The demo's end for a person; with `stays` also how to look around in what stays up."""
+    head = (
+        "plant",
+        "methodology, standing",
+        "measured",
+        "complete",
+        "reference t",
+        "project t",
+        "reductions t",
+        "whole",
+    )
     lines = [
         "",
-        table(head, rows, right=(3, 4, 5, 6, 7)),
-        f"  {_notices(demo)}",
+        table(head, [_row(outcome) for outcome in demo.outcomes], right=(3, 4, 5, 6, 7)),
+        *(f"  * {notice}" for notice in sorted({_notice(outcome.period) for outcome in demo.outcomes})),
         "",
-        *(f"  pack     {outcome.pack}\n           {_verdict(outcome.verdict)}" for outcome in demo.outcomes),
-        "",
-        f"  API      {demo.address}/docs",
-        f"  token    {demo.token}",
-        f'  try      curl -H "Authorization: Bearer {demo.token}" {demo.address}/v1/projects',
-        f"  verify   hakari verify {demo.outcomes[0].pack} --owner-key {demo.owner_key}",
+        *(f"  pack     {outcome.pack}\n           {verdict_of(outcome.verdict)}" for outcome in demo.outcomes),
     ]
+    if stays:
+        lines += [
+            "",
+            f"  API      {demo.address}/docs",
+            f"  token    {demo.token}",
+            f'  try      curl -H "Authorization: Bearer {demo.token}" {demo.address}/v1/projects',
+            f"  verify   hakari verify {demo.outcomes[0].pack} --owner-key {demo.owner_key}",
+        ]
     return "\n".join(lines)
 
 
@@ -206,36 +217,34 @@ def _row(outcome: Outcome) -> tuple[object, ...]:
     period = outcome.period
     methodology = period["methodology"]
     totals = period["totals"]
-    measured = ", ".join(f"{name} {_short(value)}" for name, value in _quantities(period).items())
-    complete = f"{Decimal(period['completeness']) * 100:.1f} %"
+    factors = ", ".join(sorted({parameter["standing"] for parameter in period["parameters"]})).upper()
     return (
         outcome.plant,
-        f"{methodology['code']} {methodology['version']}, {methodology['standing']}*, factors DEMO",
-        measured,
-        complete,
+        f"{methodology['code']} {methodology['version']}, {methodology['standing']}*, factors {factors}",
+        _measured(period),
+        f"{Decimal(period['completeness']) * 100:.1f} %",
         _short(totals["reference_tco2"]),
         _short(totals["project_tco2"]),
         _short(totals["reductions_tco2"]),
-        totals["reductions_whole_tco2"],
+        "refused" if totals["reductions_whole_tco2"] is None else totals["reductions_whole_tco2"],
     )
 
 
-def _quantities(period: Mapping[str, Any]) -> dict[str, str]:
-    found: dict[str, Decimal] = {}
-    for item in period["inputs"]:
-        name = f"{item['parameter']} [{item['unit']}]"
-        found[name] = found.get(name, Decimal(0)) + Decimal(item["quantity"] or 0)
-    return {name: f"{value:f}" for name, value in found.items()}
+def _measured(period: Mapping[str, Any]) -> str:
+    """The monitored quantities as the API tells them; a demo's month lies within one vintage."""
+    quantities = period["vintages"][0]["quantities"]
+    units = {one["parameter"]: one["unit"] for one in period["inputs"]}
+    return ", ".join(f"{name} {_short(quantities.get(name))} {unit}" for name, unit in units.items())
 
 
-def _notices(demo: Demo) -> str:
-    notices = {outcome.period["methodology"]["notice"] for outcome in demo.outcomes}
-    return "* " + "; ".join(sorted(notices)) + ": provisional, credits nothing"
+def _notice(period: Mapping[str, Any]) -> str:
+    return f"{period['notice']} / {period['notice_ja']}{'' if period['credits'] else ': provisional, credits nothing'}"
 
 
-def _verdict(verdict: Mapping[str, Any]) -> str:
+def verdict_of(verdict: Mapping[str, Any]) -> str:
+    """What verifying a pack came to, in one line."""
     if not verdict["ok"]:
-        return "NOT VERIFIED: " + "; ".join(verdict["problems"])
+        return "NOT VERIFIED: " + "; ".join(f"{one['entry']}: {one['text']}" for one in verdict["problems"])
     return (
         f"verified offline from {verdict['leaves']} signed leaves:"
         f" {_short(verdict['reductions_tco2'])} tCO2, {verdict['meaning']}"

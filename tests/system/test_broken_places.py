@@ -168,6 +168,7 @@ def test_full_disks(tmp_path: Path, small_disks: tuple[Path, Path]) -> None:
             eventually("it stores", stored(chain, edge_id))
         _fill_the_edge(chain, spool)
         _fill_ingest(chain, evidence)
+        eventually("it has started", links(chain, "solar-e1", "connected"))
         for edge_id in ("solar-e1", "boiler-e1"):
             eventually("everything is stored", stored(chain, edge_id), 60.0)
             assert chain.processes.stop(edge_id) == 0
