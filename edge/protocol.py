@@ -60,6 +60,18 @@ class _Lane:
     def moved(self, now: float) -> None:
         self.wait_s = RESEND_S
         self.due = now + RESEND_S
+        self.repeat_s = REPEAT_S
+
+    def may_repeat(self, now: float) -> bool:
+        """Whether the mark that stands still is a reason to go back; each time without progress waits twice as long.
+
+        Else a broker that repeats one old mark would make us send the whole window every few seconds.
+        """
+        sent = self.sent.get(self.mark)
+        if sent is None or now - sent[0] <= self.repeat_s:
+            return False
+        self.repeat_s = min(2 * self.repeat_s, RESEND_MAX_S)
+        return True
 
     def go_back(self) -> None:
         self.next = self.mark
@@ -144,7 +156,7 @@ class Sender:
                 lane.mark = size
                 lane.go_back()
                 lane.moved(now)
-        elif size in lane.sent and now - lane.sent[size][0] > REPEAT_S:
+        elif lane.may_repeat(now):
             lane.go_back()
 
     def poll(self, now: float, slots: int) -> list[tuple[int, int]]:
@@ -177,7 +189,7 @@ class Sender:
         lane = self._lanes[epoch]
         if i >= lane.mark:
             if not lane.sent:
-                lane.moved(now)
+                lane.due = now + lane.wait_s
             lane.record(i, size_bytes, now)
 
     def _resend(self, states: list[EpochState], now: float) -> None:

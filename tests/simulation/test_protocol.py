@@ -18,10 +18,11 @@ from edge.protocol import Sender
 from edge.spool import Spool
 from hakari.errors import DataProblem
 from hakari.log.tree import extend, root_of
+from hakari.names import Origin
 from hakari.wire import rows as wire_rows
 from ingest import protocol as ingest_protocol
 from ingest.protocol import Outcome, Receiver
-from tests.simulation.world import Identity, World
+from tests.simulation.world import EDGE_ID, NAMESPACE, Identity, World, keys
 
 FOUND = Path(__file__).parents[1] / "cases" / "protocol-seeds" / "case.toml"
 STEPS = 60
@@ -241,3 +242,26 @@ def test_a_late_message_of_an_older_disk_freezes_the_epoch_and_the_edge_moves_on
     world.sample()
     assert world.heal()
     assert _checked(world, 1, stored=True).failures == []
+
+
+def test_one_old_mark_repeated_for_an_hour_does_not_make_the_edge_send_without_end() -> None:
+    world = World(2)
+    world.batch_samples = 1
+    world.healed = True
+    world._connect()
+    world._deliver()
+    for _ in range(30):
+        world.now_s += 1.0
+        world.sample()
+        world.courier.pump()
+    old = Receiver(world.evidence, keys().roster, keys().cosigner).mark(Origin(NAMESPACE, EDGE_ID, 1_700_000_000), 0)
+    world.sends = 0
+    for _ in range(600):
+        world.now_s += 6.0
+        world._up.clear()
+        world.courier.mark(old)
+        for _ in range(20):
+            world.courier.pump()
+    current = world.spool.current()
+    assert current is not None
+    assert world.sends < 20 * current.size
