@@ -93,7 +93,7 @@ async def _read(config: Path, meter_id: str) -> ReadReport:
     from edge.plan import plan_of  # noqa: PLC0415
     from edge.sampler import is_silent, sample_slot  # noqa: PLC0415
     from edge.settings import SettingsInvalid, load_settings, metering_configuration  # noqa: PLC0415
-    from hakari.lockstep import SystemClock  # noqa: PLC0415
+    from hakari.clock import SystemClock  # noqa: PLC0415
     from hakari.registers.decode import decode_sample, identities  # noqa: PLC0415
 
     told = load_settings(config, os.environ)

@@ -128,8 +128,10 @@ class Sender:
             return None
         if ours is None and size <= state.size:
             return None  # so old that it has left the ring: nothing can be told from it
-        if size < state.high:
-            self._forget(lane, size if ours == root else 0)
+        since = _still_stored(mark, ours, state.high)
+        if since < state.high:
+            self._forget(lane, since)
+            self._probe_due = now  # the leaf before it may be foreign too
         return None if state.closed else self._fork(text, newest, now)
 
     def _fork(self, cites: str, known_epoch: int, now: float) -> Fork:
@@ -206,6 +208,16 @@ class Sender:
             last = _limit(state) - 1
             if last >= 0 and last < self._lanes[state.epoch].mark:
                 self._urgent.append((state.epoch, last))
+
+
+def _still_stored(mark: Mark, ours: bytes | None, high: int) -> int:
+    """How many of our leaves ingest may still have, by a mark that is frozen or shows another root than `ours`."""
+    size = mark.checkpoint.size
+    if ours == mark.checkpoint.root:
+        return size
+    if mark.fork:
+        return mark.fork - 1
+    return high if size >= high else 0  # smaller than it once was, and another log: it was restored and grew anew
 
 
 def _limit(state: EpochState) -> int:

@@ -24,10 +24,11 @@ from edge.settings import Settings, edge_id_of, load_settings, metering_configur
 from edge.spool import LINK, LINK_SINCE, Spool
 from edge.trust import trusted
 from hakari import __version__
-from hakari.clock import PlantClock
+from hakari.clock import PlantClock, SystemClock
 from hakari.crash import crash_point
-from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, SystemClock, Tick
+from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, Tick, host_and_port
 from hakari.mqtt import Link
+from hakari.settings import within
 from hakari.wire.configuration import text_of
 from hakari.wire.leaf import Event
 
@@ -51,7 +52,7 @@ class Edge:
         self.edge_id = edge_id_of(settings)
         key, roster = trusted(settings, folder)
         self.clock: PlantClock = LockstepClock() if settings.clock.source == "lockstep" else SystemClock()
-        self.spool = Spool(str(folder / settings.edge.spool))
+        self.spool = Spool(str(within(folder, settings.edge.spool)))
         namespace = settings.edge.namespace
         self.log = EdgeLog(self.spool, key, namespace, self.edge_id, secrets.token_hex(8), f"hakari {__version__}")
         loop = asyncio.get_running_loop()
@@ -183,9 +184,9 @@ async def _follow_driver(edge: Edge) -> None:
         raise TypeError("following a driver needs the lockstep clock")
     loop = asyncio.get_running_loop()
     ticks: asyncio.Queue[Tick] = asyncio.Queue()
-    host, _, port = edge.settings.clock.address.rpartition(":")
+    host, port = host_and_port(edge.settings.clock.address)
     driver = LockstepClient(
-        host, int(port), Hello(edge.edge_id, "edge"), lambda tick: _on_loop(loop, lambda: ticks.put_nowait(tick))
+        host, port, Hello(edge.edge_id, "edge"), lambda tick: _on_loop(loop, lambda: ticks.put_nowait(tick))
     )
     driver.start()
     try:

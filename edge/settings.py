@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
 from edge.library import profile as profile_of
 from hakari import names, settings
 from hakari.errors import BadConfiguration
+from hakari.lockstep import ClockTable
 from hakari.log.note import NoteInvalid, VerifierKey
 from hakari.mqtt import BrokerSettings
 from hakari.registers.profile import Profile
@@ -44,13 +45,6 @@ class EdgeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_samples: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     ring_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 400
     max_lag_s: Annotated[int, msgspec.Meta(ge=1, le=DAY_S)] = MAX_LAG_S
-
-
-class ClockTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[clock]`: the machine's clock, or a lockstep driver at `address` (host:port)."""
-
-    source: Literal["system", "lockstep"] = "system"
-    address: str = ""
 
 
 class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,17 +104,12 @@ def problems(told: Settings) -> Iterator[str]:
 
 
 def _address_problems(told: Settings) -> Iterator[str]:
-    lockstep = told.clock.source == "lockstep"
-    if lockstep and not told.clock.address:
-        yield "[clock].address is missing; lockstep needs the driver's host:port"
-    if told.clock.address and not lockstep:
-        yield f"[clock].address = {told.clock.address!r} goes with source 'lockstep' only; take one of the two out"
+    if problem := told.clock.problem():
+        yield problem
     try:
         names.check_host(told.broker.host, "[broker].host")
         for bus in told.buses:
             names.check_host(bus.host, f"bus {bus.id}: host")
-        if lockstep and told.clock.address:
-            names.check_address(told.clock.address, "[clock].address")
     except names.BadName as error:
         yield str(error)
 
@@ -186,7 +175,7 @@ def _paths(told: Settings) -> Iterator[tuple[str, str]]:
 def check_files(told: Settings, folder: Path) -> None:
     """Returns when every file named in `told` is there (relative to `folder`), else SettingsInvalid names the first."""
     for key, value in _paths(told):
-        if value and not (folder / Path(value).expanduser()).is_file():
+        if value and not settings.within(folder, value).is_file():
             raise SettingsInvalid(f"{key} = {value!r} is not a file beside {folder}; create it or correct the path")
 
 

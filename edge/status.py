@@ -15,6 +15,7 @@ from edge.spool import LINK, LINK_SINCE
 from hakari.cli.output import table
 from hakari.errors import NotReachable
 from hakari.mqtt import Link
+from hakari.settings import beside
 
 _WORDS = {
     Link.UNTRIED: "not tried yet",
@@ -53,7 +54,7 @@ class Status(msgspec.Struct, frozen=True):
 def status(config: Path) -> Status:
     """The status of the edge with the settings file `config`; SpoolUnread where it has not run yet."""
     told = load_settings(config, os.environ)
-    path = config.parent / told.edge.spool
+    path = beside(config, told.edge.spool)
     if not path.is_file():
         raise SpoolUnread(f"there is no spool {path} yet; start the edge: hakari edge run {config}")
     try:

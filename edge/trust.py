@@ -13,6 +13,7 @@ from hakari.log.keyfile import load, public_bytes
 from hakari.log.note import VerifierKey, decode64
 from hakari.log.roster import Roster, RosterInvalid
 from hakari.log.rosterfile import read
+from hakari.settings import within
 
 _log = logging.getLogger("hakari.edge")
 
@@ -30,7 +31,7 @@ def trusted(told: Settings, folder: Path) -> Trust:
     SettingsInvalid when the roster is not the owner's, is for another namespace or knows this edge by another
     key only: what would be signed then, nobody could ever take. An edge that is not in it yet goes on.
     """
-    path = folder / Path(told.edge.roster_file).expanduser()
+    path = within(folder, told.edge.roster_file)
     try:
         roster = read(path, VerifierKey.parse(told.edge.owner_key))
     except RosterInvalid as error:
@@ -40,7 +41,7 @@ def trusted(told: Settings, folder: Path) -> Trust:
             f"[edge].roster_file {path} is of namespace {roster.namespace},"
             f" [edge].namespace is {told.edge.namespace}; exchange one"
         )
-    key = load(folder / Path(told.edge.key_file).expanduser())
+    key = load(within(folder, told.edge.key_file))
     edge_id = edge_id_of(told)
     known = [decode64(one.key, "edge key") for one in roster.edges if one.edge == edge_id]
     if not known:

@@ -5,6 +5,7 @@ Machine time (timeouts, keepalive, resends) is `time.monotonic` and never passes
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple, Protocol
 
 
@@ -23,3 +24,11 @@ class PlantClock(Protocol):
     def now(self) -> PlantTime:
         """The present instant."""
         ...
+
+
+class SystemClock:
+    """The machine's clock. Whether it is synchronised is not read from the system yet, so its state is "unknown"."""
+
+    def now(self) -> PlantTime:
+        """The present instant."""
+        return PlantTime(time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000, "unknown")

@@ -6,41 +6,76 @@ Reconnects for ever; on connecting it gets the present tick again.
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Annotated, Literal
 
 import msgspec
 
 from hakari.clock import PlantTime
+from hakari.names import BadName, check_address
 
 RETRY_S = 0.1
 CONNECT_TIMEOUT_S = 5.0
 MAX_LINE_BYTES = 4096
 
+_log = logging.getLogger("hakari.lockstep")
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+
+
+class ClockTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[clock]`: the machine's clock, or a lockstep driver at `address` (host:port)."""
+
+    source: Literal["system", "lockstep"] = "system"
+    address: str = ""
+
+    def problem(self) -> str:
+        """What contradicts itself, "" if nothing does."""
+        if bool(self.address) != (self.source == "lockstep"):
+            return (
+                f"[clock].address = {self.address!r} does not go with source {self.source!r};"
+                " give the driver's host:port with source lockstep, and only then"
+            )
+        try:
+            if self.address:
+                check_address(self.address, "[clock].address")
+        except BadName as error:
+            return str(error)
+        return ""
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """A client's first line: who connects, and whether every tick waits for it ("edge") or not ("watch")."""
+
+    client: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    role: Literal["edge", "watch"]
+
 
 class Tick(msgspec.Struct, frozen=True):
-    """One instant of plant time; `flush` asks for the open batch to be cut."""
+    """The driver's line: plant time `t_ms` (UTC); `flush` asks an edge to cut its open batch now."""
 
     tick: int
     t_ms: int
     flush: bool = False
 
 
-class Hello(msgspec.Struct, frozen=True):
-    """Who connects: role "edge" (the driver waits for it) or "watch"."""
-
-    client: str
-    role: str
-
-
 class Answer(msgspec.Struct, frozen=True):
-    """The tick is dealt with; `size` leaves committed, `mark` of them known as stored."""
+    """A client's line: done with `tick`. An edge adds the leaves it committed and those known as stored."""
 
-    tick: int
-    size: int = 0
-    mark: int = 0
+    tick: Count
+    size: Count = 0
+    mark: Count = 0
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The parts of a checked `host:port`."""
+    host, _, port = address.rpartition(":")
+    return host, int(port)
 
 
 class LockstepClient:
@@ -84,6 +119,9 @@ class LockstepClient:
                 self._follow()
             except OSError:
                 time.sleep(RETRY_S)
+            except msgspec.DecodeError as error:
+                _log.error("the driver at %s:%d says what is no tick: %s", *self._address, error)
+                time.sleep(RETRY_S)
 
     def _follow(self) -> None:
         with socket.create_connection(self._address, CONNECT_TIMEOUT_S) as connection:
@@ -114,11 +152,3 @@ class LockstepClock:
     def now(self) -> PlantTime:
         """The present tick's instant."""
         return PlantTime(self._t_ms, self._t_ms - (self._first_ms or 0), "lockstep")
-
-
-class SystemClock:
-    """The machine's clock. Its state is "unknown" until the system tells that it is synchronised."""
-
-    def now(self) -> PlantTime:
-        """The present instant."""
-        return PlantTime(time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000, "unknown")

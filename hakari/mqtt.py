@@ -18,8 +18,9 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from hakari.errors import BadConfiguration
+from hakari.settings import within
 
-MAX_PASSWORD_BYTES = 4096
+MAX_PASSWORD_CHARS = 4096
 RECONNECT_MIN_S = 1
 RECONNECT_MAX_S = 30
 
@@ -104,6 +105,12 @@ def client(settings: BrokerSettings, folder: Path, user: str, *, clean: bool, ma
         protocol=MQTTProtocolVersion.MQTTv311,
         manual_ack=manual_ack,
     )
+    if bool(settings.certificate_file) != bool(settings.key_file):
+        raise BrokerUnusable("[broker] needs certificate_file and key_file together; give the other one too")
+    if settings.certificate_file and not settings.ca_file:
+        raise BrokerUnusable(
+            "[broker].certificate_file without ca_file would send everything in clear; give the broker's ca_file"
+        )
     made.suppress_exceptions = False
     made.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
     made.username_pw_set(user, _password(settings, folder))
@@ -143,23 +150,26 @@ def _no_delay(_client: paho.Client, _userdata: object, sock: object) -> None:
 def _password(settings: BrokerSettings, folder: Path) -> str | None:
     if not settings.password_file:
         return None
-    path = folder / settings.password_file
+    path = within(folder, settings.password_file)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_PASSWORD_CHARS + 1).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise BrokerUnusable(
             f"[broker].password_file {path} cannot be read: {error}; put the password there, one line"
         ) from error
-    if not text.strip() or len(text) > MAX_PASSWORD_BYTES:
-        raise BrokerUnusable(f"[broker].password_file {path} must hold one line of at most {MAX_PASSWORD_BYTES} bytes")
-    return text.strip()
+    if not 0 < len(text) <= MAX_PASSWORD_CHARS or "\n" in text:
+        raise BrokerUnusable(
+            f"[broker].password_file {path} must hold one line of 1 to {MAX_PASSWORD_CHARS} characters"
+        )
+    return text
 
 
 def _tls(settings: BrokerSettings, folder: Path) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=str(folder / settings.ca_file))
+        context = ssl.create_default_context(cafile=str(within(folder, settings.ca_file)))
         if settings.certificate_file:
-            context.load_cert_chain(folder / settings.certificate_file, folder / settings.key_file)
+            context.load_cert_chain(within(folder, settings.certificate_file), within(folder, settings.key_file))
     except (OSError, ssl.SSLError) as error:
         raise BrokerUnusable(
             f"[broker] certificates cannot be used: {error}; check ca_file, certificate_file, key_file"

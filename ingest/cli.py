@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +16,7 @@ import msgspec
 from hakari import settings as toml
 from hakari.cli.output import show, table
 from hakari.errors import DATA_PROBLEM, Refused
+from hakari.period import time_text
 from hakari.store.evidence import Quarantined
 from hakari.store.evidence_sqlite import QuarantineTotal, SqliteEvidenceLog
 from hakari.store.view_sqlite import SqliteReadingsView
@@ -150,7 +150,7 @@ def quarantine_list(config: Path, limit: int, *, as_json: bool) -> None:
     """List quarantined messages, the newest first."""
     with _evidence(config, load_settings(config, os.environ)) as evidence:
         entries, total = evidence.quarantined(limit), evidence.quarantine_total()
-    rows = [(e.id, _time(e.received_ms), len(e.payload), e.source, e.reason) for e in entries]
+    rows = [(e.id, time_text(e.received_ms), len(e.payload), e.source, e.reason) for e in entries]
     text = table(("id", "received", "bytes", "source", "reason"), rows, right=(0, 2))
     value = {"messages": [_summary(e) for e in entries], "total": total._asdict()}
     show(value, f"{text}\n\n{_total_text(total)}", as_json)
@@ -223,7 +223,7 @@ def _sum(total: Fed, fed: Fed) -> Fed:
 def _summary(entry: Quarantined) -> dict[str, object]:
     return {
         "id": entry.id,
-        "received": _time(entry.received_ms),
+        "received": time_text(entry.received_ms),
         "source": entry.source,
         "reason": entry.reason,
         "bytes": len(entry.payload),
@@ -232,10 +232,6 @@ def _summary(entry: Quarantined) -> dict[str, object]:
 
 def _total_text(total: QuarantineTotal) -> str:
     return f"{total.kept} messages of {total.bytes} bytes kept, {total.dropped} older ones dropped"
-
-
-def _time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _dump(payload: bytes) -> str:

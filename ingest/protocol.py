@@ -44,6 +44,7 @@ class Receiver:
         self._log = log
         self.roster = roster
         self._cosigner = cosigner
+        self._forks: dict[Origin, int] = {}
 
     def receive(self, topic: str, raw: bytes, now_ms: int) -> list[Outcome]:
         """Deals with one message as I1 to I6 say: its outcome, then those of kept messages that it let in.
@@ -59,9 +60,18 @@ class Receiver:
         return [outcome, *drained]
 
     def mark(self, origin: Origin, now_ms: int) -> bytes:
-        """The stored mark of `origin`: its present checkpoint with our cosignature (I7, I8)."""
+        """The stored mark of `origin`: its present checkpoint with our cosignature (I7, I8).
+
+        A frozen one tells where we saw the fork, so that an edge learns which of its leaves we do not have.
+        """
         head = self._log.head(origin)
-        return cosign(Checkpoint(origin, head.size, head.root), self._cosigner, now_ms // 1000, frozen=head.frozen)
+        return cosign(
+            Checkpoint(origin, head.size, head.root),
+            self._cosigner,
+            now_ms // 1000,
+            frozen=head.frozen,
+            fork=self._forks.get(origin, 0),
+        )
 
     def keep_mark(self, origin: Origin, now_ms: int) -> None:
         """Stores the mark beside the leaves, so that whoever cuts there has ingest's word without ingest's key."""
@@ -129,6 +139,8 @@ class Receiver:
             self._log.keep_conflict(message.origin, message.raw, now_ms)
             if not head.frozen:
                 self._log.freeze(message.origin)
+            size = message.i + 1
+            self._forks[message.origin] = min(size, self._forks.get(message.origin, size))
             return Outcome(
                 "conflict",
                 message.origin,

@@ -10,12 +10,12 @@ import threading
 import time
 from pathlib import Path
 
-from hakari.clock import PlantClock
-from hakari.errors import HakariError
-from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, SystemClock, Tick
+from hakari.clock import PlantClock, SystemClock
+from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, Tick, host_and_port
 from hakari.log.keyfile import load
 from hakari.log.mark import Cosigner
-from hakari.log.roster import Roster
+from hakari.log.note import VerifierKey
+from hakari.log.rosterfile import Watched
 from hakari.names import Origin
 from hakari.settings import beside
 from hakari.store.evidence import EvidenceLog
@@ -39,17 +39,18 @@ def run(config: Path) -> None:
     """Runs until SIGTERM or SIGINT; ends with an error when a store fails."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = load_settings(config, os.environ)
-    folder = config.parent
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     clock, follower = _clock(settings)
-    inbox = Inbox(settings.broker, folder)
-    evidence = SqliteEvidenceLog(folder / settings.ingest.evidence)
-    view = SqliteReadingsView(folder / settings.ingest.view)
+    inbox = Inbox(settings.broker, config.parent)
+    evidence = SqliteEvidenceLog(beside(config, settings.ingest.evidence))
+    view = SqliteReadingsView(beside(config, settings.ingest.view))
     try:
-        roster = _RosterFile(config, settings)
-        cosigner = Cosigner(settings.ingest.cosigner_name, load(folder / settings.ingest.cosigner_key_file))
+        load_roster(config, settings.ingest)  # says which setting is wrong, which the watched file cannot
+        owner = VerifierKey.parse(settings.ingest.owner_key)
+        roster = Watched(beside(config, settings.ingest.roster_file), owner, settings.ingest.namespace)
+        cosigner = Cosigner(settings.ingest.cosigner_name, load(beside(config, settings.ingest.cosigner_key_file)))
         receiver = Receiver(evidence, roster.read(), cosigner)
         worker = Worker(evidence, receiver, inbox, time.monotonic)
         inbox.start()
@@ -78,7 +79,7 @@ def _loop(
     inbox: Inbox,
     worker: Worker,
     receiver: Receiver,
-    roster: _RosterFile,
+    roster: Watched,
     evidence: EvidenceLog,
     feeder: Feeder,
     clock: PlantClock,
@@ -97,7 +98,7 @@ def _loop(
         now_s = time.monotonic()
         if now_s - checked >= ROSTER_CHECK_S:
             checked = now_s
-            receiver.roster = roster.read_again(receiver.roster)
+            receiver.roster = roster.again(receiver.roster)
         if now_s - reported >= REPORT_S:
             reported = now_s
             _report(worker, inbox)
@@ -120,38 +121,15 @@ def _feed(feeder: Feeder, behind: set[Origin]) -> bool:
     return fed.done
 
 
-class _RosterFile:
-    """The roster on disk; a newer serial replaces the one in use, a broken file is reported and ignored."""
-
-    def __init__(self, config: Path, settings: Settings) -> None:
-        self._config = config
-        self._table = settings.ingest
-        self._seen = 0
-
-    def read(self) -> Roster:
-        self._seen = beside(self._config, self._table.roster_file).stat().st_mtime_ns
-        return load_roster(self._config, self._table)
-
-    def read_again(self, present: Roster) -> Roster:
-        try:
-            if beside(self._config, self._table.roster_file).stat().st_mtime_ns == self._seen:
-                return present
-            newer = self.read()
-        except (OSError, HakariError) as error:
-            _log.warning("the roster cannot be read, the present one stays: %s", error)
-            return present
-        return newer if newer.serial > present.serial else present
-
-
 def _clock(settings: Settings) -> tuple[PlantClock, LockstepClient | None]:
     if settings.clock.source == "system":
         return SystemClock(), None
     clock = LockstepClock()
-    host, _, port = settings.clock.address.rpartition(":")
+    host, port = host_and_port(settings.clock.address)
 
     def follow(tick: Tick) -> None:
         clock.set(tick)
         client.answer(Answer(tick.tick))
 
-    client = LockstepClient(host, int(port), Hello("ingest", "watch"), follow)
+    client = LockstepClient(host, port, Hello("ingest", "watch"), follow)
     return clock, client

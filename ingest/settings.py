@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
 from hakari import settings
 from hakari.errors import BadConfiguration
+from hakari.lockstep import ClockTable
 from hakari.log.note import NoteInvalid, VerifierKey
-from hakari.log.roster import Roster, RosterInvalid, open_roster
+from hakari.log.roster import Roster
+from hakari.log.rosterfile import RosterFileInvalid, read_signed
 from hakari.mqtt import BrokerSettings
-from hakari.names import BadName, check_address, check_host, check_namespace
+from hakari.names import BadName, check_host, check_namespace
 
 ROOM = "ingest"
-MAX_ROSTER_BYTES = 16 * 1024 * 1024
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 
@@ -44,13 +45,6 @@ class IngestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     roster_file: Text
 
 
-class ClockTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[clock]`: the machine's clock, or a lockstep driver at `address` (host:port)."""
-
-    source: Literal["system", "lockstep"] = "system"
-    address: str = ""
-
-
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -72,15 +66,10 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
         raise IngestSettingsInvalid(f"{path}: [ingest].{error}") from error
     except NoteInvalid as error:
         raise IngestSettingsInvalid(f"{path}: [ingest].owner_key is not a public key: {error}") from error
-    if bool(given.clock.address) != (given.clock.source == "lockstep"):
-        raise IngestSettingsInvalid(
-            f"{path}: [clock].address = {given.clock.address!r} does not go with source {given.clock.source!r};"
-            " give the driver's host:port with source lockstep, and only then"
-        )
+    if problem := given.clock.problem():
+        raise IngestSettingsInvalid(f"{path}: {problem}")
     try:
         check_host(given.broker.host, "[broker].host")
-        if given.clock.address:
-            check_address(given.clock.address, "[clock].address")
     except BadName as error:
         raise IngestSettingsInvalid(f"{path}: {error}") from error
     return given
@@ -90,18 +79,8 @@ def load_roster(path: Path, table: IngestTable) -> Roster:
     """The roster that the settings file `path` names, signed by its owner key and made for its namespace."""
     file = settings.beside(path, table.roster_file)
     try:
-        with file.open("rb") as opened:
-            note = opened.read(MAX_ROSTER_BYTES + 1)
-    except OSError as error:
-        raise IngestSettingsInvalid(f"{file}: cannot be read ({error.strerror}); check [ingest].roster_file") from error
-    if len(note) > MAX_ROSTER_BYTES:
-        raise IngestSettingsInvalid(f"{file}: is larger than {MAX_ROSTER_BYTES} bytes; check [ingest].roster_file")
-    try:
-        roster = open_roster(note, VerifierKey.parse(table.owner_key))
-    except RosterInvalid as error:
-        raise IngestSettingsInvalid(f"{file}: {error}; check [ingest].roster_file and [ingest].owner_key") from error
-    if roster.namespace != table.namespace:
+        return read_signed(file, VerifierKey.parse(table.owner_key), table.namespace).roster
+    except RosterFileInvalid as error:
         raise IngestSettingsInvalid(
-            f"{file}: is the roster of {roster.namespace}, but [ingest].namespace is {table.namespace}; exchange one"
-        )
-    return roster
+            f"{error}; check [ingest].roster_file, [ingest].owner_key and [ingest].namespace"
+        ) from error

@@ -10,15 +10,8 @@ from typing import NamedTuple, Self
 import msgspec
 
 from hakari.errors import NotReachable
-from simulate.lockstep import (
-    FIRST_TICK,
-    MAX_LINE_BYTES,
-    Answer,
-    ClientRefused,
-    Hello,
-    Lockstep,
-    Send,
-)
+from hakari.lockstep import MAX_LINE_BYTES, Answer, Hello
+from simulate.lockstep import FIRST_TICK, ClientRefused, Lockstep, Send
 
 WAIT_LIMIT_S = 120.0
 FLUSH_POLL_S = 0.05

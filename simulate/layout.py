@@ -236,9 +236,12 @@ statement_key_name = "{NAMESPACE}/statement"
 
 
 def _api_text(layout: Layout) -> str:
-    return f"""ledger = "sqlite:///ledger.db"
+    return f"""[api]
+ledger = "sqlite:///ledger.db"
 evidence = "evidence.db"
 view = "view.db"
+roster_file = "roster.note"
+owner_key = "{layout.owner_key}"
 pack_dir = "packs"
 port = {layout.api_port}
 """

@@ -8,43 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from hakari.errors import DataProblem
+from hakari.lockstep import Answer, Hello, Tick
 
 MAX_CLIENTS = 256
-MAX_LINE_BYTES = 4096
 FIRST_TICK = 1
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class ClientRefused(DataProblem):
     """A client of the driver says something that the protocol does not allow."""
-
-
-class Hello(msgspec.Struct, frozen=True):
-    """A client's first line."""
-
-    client: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    role: Literal["edge", "watch"]
-
-
-class Tick(msgspec.Struct, frozen=True):
-    """The driver's line: plant time `t_ms` (UTC); `flush` asks an edge to cut its open batch now."""
-
-    tick: int
-    t_ms: int
-    flush: bool
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """A client's line: done with `tick`. An edge adds the leaves it committed and those known as stored."""
-
-    tick: Count
-    size: Count = 0
-    mark: Count = 0
 
 
 class Send(NamedTuple):

@@ -29,7 +29,6 @@ from hakari.log.tree import EMPTY_ROOT, HASH_BYTES, MAX_SIZE
 from hakari.names import BadName, Origin
 
 MAX_CHECKPOINT_BYTES = 2048
-MAX_ORIGIN_BYTES = 255
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
 
@@ -109,15 +108,3 @@ def one_signature(note: bytes) -> Parts:
 def claimed(note: bytes) -> Checkpoint:
     """The checkpoint that `note` claims, nothing verified: to find the key, or from where it was verified before."""
     return Checkpoint.parse(one_signature(note).text)
-
-
-def origin_of(note: bytes) -> Origin:
-    """The origin that `note` claims, nothing verified: only for finding the key to verify it with."""
-    line, found, _ = note[: MAX_ORIGIN_BYTES + 1].partition(b"\n")
-    try:
-        text = line.decode("ascii")
-        if found:
-            return Origin.parse(text)
-    except (UnicodeDecodeError, BadName) as error:
-        raise CheckpointInvalid(f"checkpoint does not begin with an origin: {error}") from error
-    raise CheckpointInvalid(f"checkpoint does not begin with an origin of at most {MAX_ORIGIN_BYTES} bytes")

@@ -6,6 +6,7 @@ disk; every byte of it is bound by the signature.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from hakari.names import MAX_EPOCH
 
 MAX_TIME_S = MAX_EPOCH
 TIME_BYTES = 8
-FROZEN_LINE = "frozen\n"
+_ENDING = re.compile(r"(?<=\n)frozen\n(?:fork ([1-9][0-9]{0,15})\n)?\Z")
 
 
 class MarkInvalid(DataProblem):
@@ -28,12 +29,17 @@ class MarkInvalid(DataProblem):
 
 
 class Mark(NamedTuple):
-    """What `signer` (a key name) has stored at `time_s`, UTC seconds; a `frozen` origin never grows again."""
+    """What `signer` (a key name) has stored at `time_s`, UTC seconds.
+
+    A `frozen` origin never grows again; `fork` is the smallest size for which its cosigner has just seen a second
+    signed root, 0 where it tells none.
+    """
 
     checkpoint: Checkpoint
     time_s: int
     signer: str
     frozen: bool = False
+    fork: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,12 @@ def cosigned_at(text: str, blob: bytes, key: VerifierKey) -> int | None:
     return time_s if verifies(key.public, blob[TIME_BYTES:], _message(time_s, text)) else None
 
 
-def cosign(checkpoint: Checkpoint, cosigner: Cosigner, time_s: int, *, frozen: bool = False) -> bytes:
-    """The mark of `checkpoint` at `time_s` (UTC seconds); `frozen` is said in a C2SP extension line."""
+def cosign(checkpoint: Checkpoint, cosigner: Cosigner, time_s: int, *, frozen: bool = False, fork: int = 0) -> bytes:
+    """The mark of `checkpoint` at `time_s` (UTC seconds); `frozen` and `fork` are said in C2SP extension lines."""
     if not 0 <= time_s <= MAX_TIME_S:
         raise MarkInvalid(f"mark time {time_s} s is not from 0 to {MAX_TIME_S}; check the clock")
-    text = check(checkpoint).text() + (FROZEN_LINE if frozen else "")
+    ending = ("frozen\n" + (f"fork {fork}\n" if fork else "")) if frozen else ""
+    text = check(checkpoint).text() + ending
     signature = cosigner.private.sign(_message(time_s, text))
     return compose(text, cosigner.verifier, time_s.to_bytes(TIME_BYTES, "big") + signature)
 
@@ -74,7 +81,8 @@ def open_mark(mark: bytes, keys: Sequence[VerifierKey]) -> Mark:
     """The mark in these bytes, signed by one of `keys` (cosigner keys); MarkInvalid says what is wrong."""
     try:
         parts = one_signature(mark)
-        checkpoint = Checkpoint.parse(parts.text.removesuffix(FROZEN_LINE))
+        ending = _ENDING.search(parts.text)
+        checkpoint = Checkpoint.parse(parts.text[: ending.start()] if ending else parts.text)
         signature = parts.signatures[0]
         key = key_of(signature, keys)
     except (CheckpointInvalid, NoteInvalid) as error:
@@ -84,4 +92,5 @@ def open_mark(mark: bytes, keys: Sequence[VerifierKey]) -> Mark:
     time_s = cosigned_at(parts.text, signature.blob, key)
     if time_s is None:
         raise MarkInvalid(f"mark {checkpoint.size} of {checkpoint.origin} does not fit the signature of {key.name}")
-    return Mark(checkpoint, time_s, key.name, frozen=parts.text.endswith(FROZEN_LINE))
+    fork = int(ending[1]) if ending and ending[1] else 0
+    return Mark(checkpoint, time_s, key.name, frozen=ending is not None, fork=fork)

@@ -10,7 +10,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulate.lockstep import Answer, Hello, Lockstep, Phase, Send
+from hakari.lockstep import Answer, Hello
+from simulate.lockstep import Lockstep, Phase, Send
 from simulate.record import Mapping, QuantityMap, Record
 
 EXAMPLES = 60

@@ -108,7 +108,7 @@ def test_quarantine_list_and_show(config: Path) -> None:
         ('"plant.example"', '"Plant"', "namespace 'Plant' must be a lower-case domain name"),
         ("owner+", "owner-", "[ingest].owner_key is not a public key"),
         ("[broker]", '[clock]\nsource = "lockstep"\n[broker]', "[clock].address = '' does not go with source"),
-        ('"roster"', '"absent"', "cannot be read (No such file or directory); check [ingest].roster_file"),
+        ('"roster"', '"absent"', "cannot be read: No such file or directory; check [ingest].roster_file"),
     ],
 )
 def test_wrong_settings_are_one_sentence(config: Path, before: str, after: str, sentence: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulate.lockstep import Answer, ClientRefused, Hello, Lockstep, Phase, Send, Tick
+from hakari.lockstep import Answer, Hello, Tick
+from simulate.lockstep import ClientRefused, Lockstep, Phase, Send
 
 
 def state(*edges: str) -> Lockstep:
