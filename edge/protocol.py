@@ -148,6 +148,7 @@ class Sender:
         lane.go_back()
 
     def _place(self, lane: _Lane, size: int, now: float) -> None:
+        """E4: up or down with the mark; E3: back when it stands still."""
         if size > lane.mark:
             self._log.set_mark(lane.epoch, size)
             lane.raise_to(size, now)
@@ -195,6 +196,7 @@ class Sender:
             lane.record(i, size_bytes, now)
 
     def _resend(self, states: list[EpochState], now: float) -> None:
+        """E3: without progress leaf[mark] alone, after 10 s, then twice as long each time."""
         for state in states:
             lane = self._lanes[state.epoch]
             if lane.next > lane.mark and lane.mark < _limit(state) and now >= lane.due:
@@ -203,6 +205,7 @@ class Sender:
                 self._urgent.append((state.epoch, lane.mark))
 
     def _probe(self, now: float) -> None:
+        """E6: shows the last stored leaf of each epoch, so that a restored ingest is noticed."""
         self._probe_due = now + PROBE_S
         for state in self._log.epochs():
             last = _limit(state) - 1

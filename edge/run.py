@@ -18,7 +18,6 @@ from edge.log import EdgeLog
 from edge.modbus import Bus
 from edge.outbox import Outbox
 from edge.plan import Plan, plan_of
-from edge.protocol import RESEND_S
 from edge.sampler import next_slot, sample_slot
 from edge.settings import Settings, edge_id_of, load_settings, metering_configuration
 from edge.spool import LINK, LINK_SINCE, Spool
@@ -32,7 +31,7 @@ from hakari.settings import within
 from hakari.wire.configuration import text_of
 from hakari.wire.leaf import Event
 
-DRAIN_S = RESEND_S
+DRAIN_S = 10.0
 PRUNE_EVERY_S = 3600.0
 WATCH_S = 1.0
 DAY_MS = 86_400_000

@@ -67,7 +67,7 @@ class Worker:
         return {outcome.origin for outcome in outcomes if outcome.origin is not None}
 
     def send_marks(self, now_ms: int) -> None:
-        """Sends the marks that are owed and allowed now; the others stay owed."""
+        """I8: sends the marks that are owed and allowed now; the others stay owed."""
         now_s = self._machine_s()
         for origin in sorted(self._owed):
             if now_s - self._marked.get(origin.edge_id, -MARK_INTERVAL_S) < MARK_INTERVAL_S:
