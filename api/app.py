@@ -11,7 +11,9 @@ import hakari
 from api import leaves, meta, pages, periods, problems, projects, readings
 from api.documented import DocumentedApi
 from api.headers import AnswerHeaders, ContentTags
+from api.packs import Packs
 from api.sources import Sources
+from api.statements import StatementKeys
 from hakari.ledger.port import Ledger
 from hakari.store.evidence import EvidenceLog
 from hakari.store.view import ReadingsView
@@ -36,9 +38,13 @@ def create_app(
     view: ReadingsView,
     evidence: EvidenceLog,
     clock_ms: Callable[[], int],
+    statement_keys: StatementKeys,
     pack_dir: Path | None = None,
 ) -> FastAPI:
-    """The API over these ports. `clock_ms` gives machine time in UTC milliseconds, `pack_dir` the evidence packs.
+    """The API over these ports.
+
+    `clock_ms` gives machine time in UTC milliseconds, `statement_keys` the keys whose statements are believed;
+    `pack_dir` holds the evidence packs.
 
     Every route runs on the event loop, so that a store is used by one thread at a time.
     """
@@ -52,7 +58,7 @@ def create_app(
         redoc_url=None,
         license_info={"name": "Apache-2.0"},
     )
-    app.state.sources = Sources(ledger, view, evidence, clock_ms, pack_dir)
+    app.state.sources = Sources(ledger, view, evidence, clock_ms, statement_keys, Packs(pack_dir))
     problems.install(app)
     for module in (projects, periods, readings, leaves, meta, pages):
         app.include_router(module.router)

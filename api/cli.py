@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from api.auth import hash_of, new_token
-from api.queries import time_text
 from api.settings import read
 from hakari.cli.output import json_text, show, table
 from hakari.errors import BadConfiguration, Refused
 from hakari.ledger.port import LedgerRefused
 from hakari.ledger.types import ALL_PROJECTS, TokenRecord, check_id
+from hakari.period import time_text
 from hakari.store.ledger_sql import SqlLedger
 
 DAY_MS = 86_400_000

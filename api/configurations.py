@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from hakari.errors import DataProblem
 from hakari.names import Origin
+from hakari.store.configurations import LoggedConfigurations
 from hakari.store.evidence import EvidenceLog
-from hakari.wire.configuration import Assembler, MeteringConfiguration
 from hakari.wire.envelope import inflate
-from hakari.wire.leaf import Leaf, decode
+from hakari.wire.leaf import decode
 from hakari.wire.rows import carried_leaf
 
-MAX_KNOWN = 1000
 MAX_HASHES = 20_000
-MAX_SEARCHED_LEAVES = 20_000
-_MARK = b'"configuration"'
 
 
 class Configurations:
-    """Finds logged configurations by hash and remembers them; a hash never means another text."""
+    """Finds the configuration that a leaf was read with, and what it says of a point."""
 
     def __init__(self, evidence: EvidenceLog) -> None:
         """Over `evidence`."""
         self._evidence = evidence
+        self._logged = LoggedConfigurations(evidence)
         self._hashes: dict[tuple[Origin, int], str] = {}
-        self._known: dict[tuple[Origin, str], MeteringConfiguration | None] = {}
 
     def unit(self, origin: Origin, i: int, meter: str, point: str) -> str | None:
         """The unit of `meter`'s `point` in leaf `i`, None where no configuration that was logged names it."""
         sha256 = self._named(origin, i)
-        found = None if sha256 is None else self._configuration(origin, i, sha256)
+        found = None if sha256 is None else self._logged.find(origin, i + 1, sha256)
         named = None if found is None else found.meter(meter)
         if named is None:
             return None
@@ -49,33 +46,3 @@ class Configurations:
             except DataProblem:
                 return None
         return self._hashes[key]
-
-    def _configuration(self, origin: Origin, i: int, sha256: str) -> MeteringConfiguration | None:
-        key = (origin, sha256)
-        if key not in self._known:
-            found = self._search(origin, i, sha256)
-            if len(self._known) >= MAX_KNOWN:
-                self._known.clear()
-            self._known[key] = found
-        return self._known[key]
-
-    def _search(self, origin: Origin, i: int, sha256: str) -> MeteringConfiguration | None:
-        """A configuration is logged in every epoch before its first use, so it stands at or before leaf `i`."""
-        assembler = Assembler()
-        for stored in self._evidence.leaves(origin, 0, min(i + 1, MAX_SEARCHED_LEAVES)):
-            try:
-                _add(assembler, inflate(stored.deflated))
-            except DataProblem:
-                continue
-            if sha256 in assembler.complete:
-                return assembler.complete[sha256]
-        return None
-
-
-def _add(assembler: Assembler, body: bytes) -> None:
-    if _MARK not in body and b'"carried"' not in body:
-        return
-    leaf: Leaf = decode(body)
-    for one in (leaf, carried_leaf(leaf)):
-        if one is not None and one.configuration is not None:
-            assembler.add(one.configuration)

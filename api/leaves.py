@@ -14,12 +14,13 @@ from api.auth import FromCaller, caller_of
 from api.links import leaf_link
 from api.models import LeafDetail, LeafLinks
 from api.problems import not_found
-from api.queries import JSON, accepts, only_known, time_text
+from api.queries import JSON, accepts, only_known
 from api.scope import origins_of
 from api.sources import FromSources, Sources
 from hakari.errors import DataProblem
 from hakari.log.tree import MAX_SIZE, leaf_hash
 from hakari.names import MAX_EPOCH, Origin
+from hakari.period import time_text
 from hakari.store.evidence import StoredLeaf
 from hakari.wire.envelope import inflate
 from hakari.wire.leaf import LeafMalformed, decode

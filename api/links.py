@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from api.queries import time_text
+from hakari.period import time_text
 
 
 def project_link(project_id: str) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
 
@@ -17,7 +14,6 @@ from api.sources import FromSources, Sources
 from hakari.ledger.port import PeriodKey
 from hakari.ledger.types import PeriodRecord
 
-PACK_SUFFIX = ".hakari"
 PACK_TYPE = "application/octet-stream"
 
 router = APIRouter(prefix="/v1", tags=["periods"], dependencies=[Depends(caller_of), Depends(only_known)])
@@ -27,7 +23,7 @@ router = APIRouter(prefix="/v1", tags=["periods"], dependencies=[Depends(caller_
     "/projects/{project_id}/periods",
     operation_id="period_list",
     summary="Periods of a project, in every version",
-    responses=documented.problems(*documented.LISTED),
+    responses=documented.problems(*documented.LISTED, "evidence-mismatch"),
     dependencies=[accepts(JSON)],
     openapi_extra={"x-summary-ja": "プロジェクトのモニタリング期間"},
 )
@@ -38,7 +34,9 @@ async def period_list(sources: FromSources, caller: FromCaller, project_id: str,
     shown = found[: page.limit]
     next_ = page.next_of([shown[-1].start_ms, shown[-1].period_id]) if len(found) > page.limit else None
     return PeriodList(
-        items=[results.summary(period, has_pack=_pack(sources, period) is not None) for period in shown],
+        items=[
+            results.summary(period, sources.statement_keys, has_pack=_has_pack(sources, period)) for period in shown
+        ],
         next=next_,
         next_url=None if next_ is None else page.url_of(next_),
     )
@@ -55,10 +53,11 @@ async def period_list(sources: FromSources, caller: FromCaller, project_id: str,
 async def period_get(sources: FromSources, caller: FromCaller, period_id: str) -> PeriodDetail:
     """The result with its formula, parameters, and for each metering point the two boundary registers.
 
-    Each register links to the reading and to the signed leaf that holds it.
+    Each register links to the reading and to the signed leaf that holds it. A locked period is shown only with
+    the signed statement that names this result.
     """
     period = _visible(sources, caller, period_id)
-    return results.detail(period, has_pack=_pack(sources, period) is not None)
+    return results.detail(period, sources.statement_keys, has_pack=_has_pack(sources, period))
 
 
 @router.get(
@@ -76,11 +75,10 @@ async def period_get(sources: FromSources, caller: FromCaller, period_id: str) -
 async def period_pack(sources: FromSources, caller: FromCaller, period_id: str) -> FileResponse:
     """The pack as a file. Its ETag is the SHA-256 of its bytes."""
     period = _visible(sources, caller, period_id)
-    path = _pack(sources, period)
+    path = sources.packs.path_of(period)
     if path is None:
         raise not_found(f"an evidence pack of period {period_id}")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = await sources.packs.sha256_of(path)
     return FileResponse(path, media_type=PACK_TYPE, filename=path.name, headers={"etag": f'"{digest}"'})
 
 
@@ -91,12 +89,8 @@ def _visible(sources: Sources, caller: FromCaller, period_id: str) -> PeriodReco
     return period
 
 
-def _pack(sources: Sources, period: PeriodRecord) -> Path | None:
-    """The period's pack; its id is one that the ledger checked, so that it names a file and no folder."""
-    if sources.pack_dir is None:
-        return None
-    path = sources.pack_dir / f"{period.period_id}{PACK_SUFFIX}"
-    return path if path.is_file() else None
+def _has_pack(sources: Sources, period: PeriodRecord) -> bool:
+    return sources.packs.path_of(period) is not None
 
 
 def _after(page: Page) -> PeriodKey | None:

@@ -126,12 +126,14 @@ TYPES: dict[str, ProblemType] = {
         500,
         Words(
             "Stored data is not what it claims to be",
-            "What is stored does not give the hash kept with it, or cannot be read. It is not shown.",
+            "What is stored does not give the hash kept with it, cannot be read, or is called locked without a signed"
+            " statement that names it. It is not shown.",
             "Tell the operator; `hakari log fsck` looks at the evidence log.",
         ),
         Words(
             "保存データが一致しません",
-            "保存された内容がハッシュと一致しないか、読めません。表示しません。",
+            "保存された内容がハッシュと一致しないか、読めないか、確定とされながらそれを示す署名済みステートメントがありません。"
+            "表示しません。",
             "運用者に知らせてください。`hakari log fsck` で証拠ログを確認できます。",
         ),
     ),

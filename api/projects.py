@@ -9,10 +9,10 @@ from api.auth import FromCaller, caller_of, visible_project
 from api.links import project_link
 from api.models import MethodologyNamed, ProjectDetail, ProjectLinks, ProjectList, ProjectSummary
 from api.problems import invalid
-from api.queries import JSON, FromPage, accepts, only_known, time_text
+from api.queries import JSON, FromPage, accepts, only_known
 from api.sources import FromSources
 from hakari.ledger.types import ProjectRecord
-from hakari.period import zone_of
+from hakari.period import time_text, zone_of
 
 router = APIRouter(
     prefix="/v1/projects", tags=["projects"], dependencies=[Depends(caller_of), Depends(only_known), accepts(JSON)]

@@ -10,7 +10,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, NamedTuple, cast
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Query, Request, params
 from fastapi.routing import APIRoute
@@ -145,11 +144,3 @@ def instant_ms(name: str, text: str) -> int:
     if elapsed < 0:
         raise invalid(name, text, f"{shown(text)} is before 1970; there are no readings", "1970-01-01T00:00:00Z")
     return elapsed
-
-
-def time_text(t_ms: int, zone: ZoneInfo | None = None) -> str:
-    """An instant as RFC 3339: with the offset of `zone`, or in UTC as `Z`."""
-    instant = _EPOCH + timedelta(milliseconds=t_ms)
-    precision = "milliseconds" if t_ms % 1000 else "seconds"
-    text = instant.astimezone(zone or UTC).isoformat(timespec=precision)
-    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text

@@ -12,18 +12,18 @@ from api import documented
 from api.auth import FromCaller, caller_of
 from api.links import leaf_link
 from api.models import Reading, ReadingLinks, ReadingList
+from api.places import Key, key_of
 from api.problems import invalid, not_found
-from api.queries import JSON, FromPage, Page, accepts, instant_ms, only_known, time_text
+from api.queries import JSON, FromPage, Page, accepts, instant_ms, only_known
 from api.scope import origins_of
 from api.sources import FromSources, Sources
-from hakari.names import Origin
+from hakari.names import BadName, Origin, check_local
+from hakari.period import time_text
 from hakari.quality import Quality
 from hakari.registers.reading import WIDTH_BITS, exact_value
-from hakari.store.view import Row
-from hakari.wire.rows import once
+from hakari.wire.rows import Row, once
 
 MAX_RANGE_MS = 2 * 366 * 86_400_000
-Key = tuple[int, int, int, str, int]
 
 router = APIRouter(
     prefix="/v1/readings", tags=["readings"], dependencies=[Depends(caller_of), Depends(only_known), accepts(JSON)]
@@ -50,16 +50,17 @@ async def reading_list(
 ) -> ReadingList:
     """Values are exact decimals; `raw_hex` is the register's bit pattern, `links.leaf` its signed evidence.
 
-    A reading that reached the log twice is shown once, at its first place.
+    A reading that reached the log twice is shown once, at its first place, which is where it counts.
     """
     start_ms, end_ms = _range(start, end, sources.clock_ms())
-    edge_id, _, local = point.partition("/")
+    edge_id = _edge_of(point)
     origins = {origin.epoch: origin for origin in origins_of(sources, caller, edge_id)}
-    if not origins or local.count("/") != 1:
+    if not origins:
         raise not_found(f"point {point}")
-    rows = _page_of_rows(sources, page, point, start_ms, end_ms)
+    displaced = sources.displaced.of(point)
+    rows = _page_of_rows(sources.view.read(point, _from(page, start_ms), end_ms), page, displaced)
     shown = rows[: page.limit]
-    next_ = page.next_of(list(_key(shown[-1]))) if len(rows) > page.limit else None
+    next_ = page.next_of(list(key_of(shown[-1]))) if len(rows) > page.limit else None
     return ReadingList(
         point=point,
         start=time_text(start_ms),
@@ -81,27 +82,39 @@ def _range(start: str, end: str, now_ms: int) -> tuple[int, int]:
     return start_ms, end_ms
 
 
-def _page_of_rows(sources: Sources, page: Page, point: str, start_ms: int, end_ms: int) -> list[Row]:
+def _edge_of(point: str) -> str:
+    """The edge id in the name of a point; the 404 problem for what can be no point's name."""
+    edge_id, *local = point.split("/")
+    try:
+        meter, name = local
+        check_local(meter, "meter")
+        check_local(name, "point")
+    except (ValueError, BadName) as error:
+        raise not_found(f"point {point}") from error
+    return edge_id
+
+
+def _from(page: Page, start_ms: int) -> int:
+    after = _after(page)
+    return start_ms if after is None else after[0]
+
+
+def _page_of_rows(rows: Iterator[Row], page: Page, displaced: frozenset[Key]) -> list[Row]:
     """The page's rows and one more where there is one; the rest of the range is not read."""
     after = _after(page)
     found: list[Row] = []
-    rows = sources.view.read(point, start_ms if after is None else after[0], end_ms)
-    for row in _each_once(rows):
-        if after is None or _key(row) > after:
+    for row in _in_order(rows):
+        if key_of(row) not in displaced and (after is None or key_of(row) > after):
             found.append(row)
         if len(found) > page.limit:
             break
     return found
 
 
-def _each_once(rows: Iterator[Row]) -> Iterator[Row]:
-    """A reading's slot is part of it, so that the two places of one reading have the same time."""
+def _in_order(rows: Iterator[Row]) -> Iterator[Row]:
+    """The view leaves open in which order the rows of one leaf come; `once` gives them theirs."""
     for _, same_time in groupby(rows, key=lambda row: row.t_ms):
         yield from once(same_time)
-
-
-def _key(row: Row) -> Key:
-    return (row.t_ms, row.epoch, row.leaf, row.boot, row.mono_ms)
 
 
 def _after(page: Page) -> Key | None:

@@ -8,27 +8,18 @@ import msgspec
 
 from api import models
 from api.links import leaf_link, period_link, project_link, reading_link
-from api.queries import time_text
-from hakari.errors import DataProblem
+from api.statements import StatementKeys, result_of
 from hakari.ledger import result as results
 from hakari.ledger.types import FINAL, PeriodRecord
-from hakari.period import zone_of
+from hakari.period import time_text, zone_of
 
 
-class ResultMismatch(DataProblem):
-    """A stored result does not give the hash stored with it."""
+def summary(period: PeriodRecord, keys: StatementKeys, *, has_pack: bool) -> models.PeriodSummary:
+    """A period for a list. Errors: DataProblem where `result_of` refuses it."""
+    return _summary(period, result_of(period, keys), has_pack=has_pack)
 
 
-def result_of(period: PeriodRecord) -> results.PeriodResult:
-    """The period's result; a DataProblem when it is not the one that its hash names."""
-    if results.sha256_of(period.result_json) != period.result_sha256:
-        raise ResultMismatch(f"the stored result of period {period.period_id} does not give its hash; it is not shown")
-    return results.decode(period.result_json)
-
-
-def summary(period: PeriodRecord, *, has_pack: bool) -> models.PeriodSummary:
-    """A period for a list."""
-    result = result_of(period)
+def _summary(period: PeriodRecord, result: results.PeriodResult, *, has_pack: bool) -> models.PeriodSummary:
     zone = zone_of(period.zone)
     here = period_link(period.period_id)
     return models.PeriodSummary(
@@ -61,13 +52,13 @@ def summary(period: PeriodRecord, *, has_pack: bool) -> models.PeriodSummary:
     )
 
 
-def detail(period: PeriodRecord, *, has_pack: bool) -> models.PeriodDetail:
-    """A period with every input's origin."""
-    result = result_of(period)
+def detail(period: PeriodRecord, keys: StatementKeys, *, has_pack: bool) -> models.PeriodDetail:
+    """A period with every input's origin. Errors: DataProblem where `result_of` refuses it."""
+    result = result_of(period, keys)
     zone = zone_of(period.zone)
     used = msgspec.structs.asdict(result.methodology)
     return models.PeriodDetail(
-        **dict(summary(period, has_pack=has_pack)),
+        **dict(_summary(period, result, has_pack=has_pack)),
         methodology=models.MethodologyUsed(**used),
         rules=models.Rules(version=result.rules_version, sha256=result.rules_sha256),
         project_sha256=result.project_sha256,

@@ -1,4 +1,4 @@
-"""The API process: opens the stores for reading, serves until SIGTERM. Names the adapters."""
+"""The API process: opens the stores for reading only, serves until SIGTERM. Names the adapters."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from pathlib import Path
 import uvicorn
 
 from api.app import create_app
-from api.settings import ApiSettings, read
+from api.settings import ApiTable, read
+from api.statements import RosterKeys
 from hakari.errors import BadConfiguration
+from hakari.log.publicfile import verifier_of
+from hakari.log.rosterfile import Watched
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
-from hakari.store.ledger_sql import SqlLedger
+from hakari.store.ledger_sql import LedgerUnavailable, SqlLedger
 from hakari.store.view_sqlite import SqliteReadingsView
 
 MAX_CONNECTIONS = 200
@@ -29,6 +32,10 @@ class CannotListen(BadConfiguration):
     """The address in the settings cannot be listened on."""
 
 
+class LedgerNotReady(BadConfiguration):
+    """The ledger in the settings is not there or has not the schema of this release."""
+
+
 def now_ms() -> int:
     """Machine time, UTC milliseconds."""
     return time.time_ns() // 1_000_000
@@ -37,16 +44,16 @@ def now_ms() -> int:
 def serve(config: Path, announce: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT; `announce` gets the address as soon as it can be reached."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     settings = read(config, os.environ)
     pack_dir = None if settings.pack_dir is None else Path(settings.pack_dir)
-    ledger = SqlLedger(settings.ledger)
+    statement_keys = RosterKeys(Watched(settings.roster_file, verifier_of(settings.owner_key)))
+    ledger = SqlLedger(settings.ledger, read_only=True)
     listening = listen(settings)
     try:
-        ledger.migrate()
+        check_ready(ledger)
         evidence = SqliteEvidenceLog(settings.evidence, read_only=True)
         view = SqliteReadingsView(settings.view, read_only=True)
-        app = create_app(ledger, view, evidence, now_ms, pack_dir)
+        app = create_app(ledger, view, evidence, now_ms, statement_keys, pack_dir)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -74,7 +81,15 @@ def serve(config: Path, announce: Callable[[str], None]) -> None:
         ledger.close()
 
 
-def listen(settings: ApiSettings) -> socket.socket:
+def check_ready(ledger: SqlLedger) -> None:
+    """Nothing, if the ledger has the schema of this release; LedgerNotReady otherwise, since only calc makes it."""
+    try:
+        ledger.ping()
+    except LedgerUnavailable as error:
+        raise LedgerNotReady(f"{error}; run hakari project add or hakari calc run first, then the API") from error
+
+
+def listen(settings: ApiTable) -> socket.socket:
     """A listening socket at the address in the settings; CannotListen says why there is none."""
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

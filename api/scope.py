@@ -4,43 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from api.auth import Caller
 from api.sources import Sources
-from hakari.ledger.types import ProjectRecord
 from hakari.names import BadName, Origin, check_edge_id
 
 
-class _Point(msgspec.Struct):
-    point: str
-
-
-class _Monitored(msgspec.Struct):
-    points: list[_Point]
-
-
-class _Plan(msgspec.Struct):
-    monitored: list[_Monitored] = []
-
-
-def edges_of(project: ProjectRecord) -> frozenset[str]:
-    """The edge ids in the monitoring plan of one revision of a project; none when it has no such plan."""
-    try:
-        plan = msgspec.toml.decode(project.document, type=_Plan)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return frozenset()
-    return frozenset(one.point.split("/", 1)[0] for monitored in plan.monitored for one in monitored.points)
-
-
-def may_look_into(sources: Sources, caller: Caller, namespace: str, edge_id: str) -> bool:
-    """Whether a project that the caller may read has, or had, a point at this edge."""
+def namespaces_of(sources: Sources, caller: Caller, edge_id: str) -> frozenset[str] | None:
+    """The namespaces in which a project that the caller may read has, or had, a point at this edge; None for all."""
     if caller.projects is None:
-        return True
-    return any(
-        revision.namespace == namespace and edge_id in edges_of(revision)
+        return None
+    return frozenset(
+        revision.namespace
         for project_id in caller.projects
         for revision in sources.ledger.revisions(project_id)
+        if edge_id in sources.plans.edges_of(revision)
     )
 
 
@@ -50,6 +27,8 @@ def origins_of(sources: Sources, caller: Caller, edge_id: str) -> Iterator[Origi
         check_edge_id(edge_id)
     except BadName:
         return
-    for origin in sorted(sources.evidence.origins(), key=lambda one: -one.epoch):
-        if origin.edge_id == edge_id and may_look_into(sources, caller, origin.namespace, edge_id):
+    origins = [origin for origin in sources.evidence.origins() if origin.edge_id == edge_id]
+    namespaces = namespaces_of(sources, caller, edge_id) if origins else None
+    for origin in sorted(origins, key=lambda one: -one.epoch):
+        if namespaces is None or origin.namespace in namespaces:
             yield origin

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
 from api.configurations import Configurations
+from api.packs import Packs
+from api.places import Displaced
+from api.plans import Plans
+from api.statements import StatementKeys
 from hakari.ledger.port import Ledger
 from hakari.store.evidence import EvidenceLog
 from hakari.store.view import ReadingsView
@@ -17,17 +20,21 @@ from hakari.store.view import ReadingsView
 
 @dataclass(frozen=True)
 class Sources:
-    """The ports; `clock_ms` gives machine time in UTC milliseconds, `pack_dir` holds `{period id}.hakari`."""
+    """The ports; `clock_ms` gives machine time in UTC milliseconds, `statement_keys` those that may sign."""
 
     ledger: Ledger
     view: ReadingsView
     evidence: EvidenceLog
     clock_ms: Callable[[], int]
-    pack_dir: Path | None = None
+    statement_keys: StatementKeys
+    packs: Packs
     configurations: Configurations = field(init=False)
+    displaced: Displaced = field(init=False)
+    plans: Plans = field(init=False, default_factory=Plans)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "configurations", Configurations(self.evidence))
+        object.__setattr__(self, "displaced", Displaced(self.view, self.evidence))
 
 
 async def sources_of(request: Request) -> Sources:

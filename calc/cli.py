@@ -6,8 +6,8 @@ What needs a store is imported when it is called, so that `hakari verify` needs 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -17,11 +17,12 @@ import msgspec
 
 from calc.methodologies.base import Methodology
 from calc.methodologies.registry import find, installed
-from calc.verify import Verdict, verify_pack
-from hakari.cli.output import show, table
+from calc.verify import Expected, Verdict, verify_pack
+from hakari.cli.output import printable, show, table
 from hakari.ledger.result import PeriodResult, decode
 from hakari.ledger.types import PeriodRecord, ProjectRecord
 from hakari.log.publicfile import verifier_of
+from hakari.period import time_text
 
 MAX_LINES = 20
 F = TypeVar("F", bound=Callable[..., object])
@@ -209,13 +210,28 @@ def pack_write(period_id: str, out: Path | None, config: Path, *, as_json: bool)
     show(value, f"{path}  {sha256}  {result.state}, {result.methodology.standing}", as_json)
 
 
+def _sha256(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """The hash in lower case; a usage error for anything else."""
+    if value is not None and not re.fullmatch("[0-9a-fA-F]{64}", value):
+        raise click.BadParameter(f"{value[:80]!r} is not 64 hex digits", ctx, option)
+    return None if value is None else value.lower()
+
+
 @click.command()
 @click.argument("pack_file", metavar="PACK", type=click.Path(path_type=Path))
 @click.option("--owner-key", required=True, help="The owner's public key: its text or its .pub file.")
+@click.option(
+    "--project-sha256", callback=_sha256, help="SHA-256 of the registered project file; another is a problem."
+)
+@click.option(
+    "--min-roster-serial", type=click.IntRange(min=1), help="Serial of a roster that you know; an older is a problem."
+)
 @_json
-def verify(pack_file: Path, owner_key: str, *, as_json: bool) -> int:
+def verify(
+    pack_file: Path, owner_key: str, project_sha256: str | None, min_roster_serial: int | None, *, as_json: bool
+) -> int:
     """Re-derive a pack's total offline and say everything that is wrong (exit code 5 if anything is)."""
-    verdict = verify_pack(pack_file, verifier_of(owner_key))
+    verdict = verify_pack(pack_file, verifier_of(owner_key), Expected(project_sha256, min_roster_serial))
     show(verdict, _verdict_text(verdict), as_json)
     return verdict.exit_code
 
@@ -233,8 +249,14 @@ def _verdict_text(verdict: Verdict) -> str:
             f" {verdict.reductions_tco2} tCO2, in whole tonnes {verdict.reductions_whole_tco2};"
             f" completeness {verdict.completeness}; computed from {verdict.leaves} signed leaves"
         )
+    lines += [
+        f"parameter {one.name} = {one.value} {one.unit}, {one.standing}, approved by {one.approver or 'nobody'}:"
+        f" {one.source}"
+        for one in verdict.parameters
+    ]
+    lines.append(f"project file {verdict.project_sha256}, roster serial {verdict.roster_serial or 'unknown'}")
     lines.append(f"{'OK' if verdict.ok else 'NOT OK'}: {verdict.meaning}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _show_periods(records: Sequence[PeriodRecord], as_json: bool) -> None:
@@ -314,14 +336,15 @@ def _period_text(record: PeriodRecord, result: PeriodResult) -> str:
         ),
     ]  # fmt: skip
     listed = result.lines[:MAX_LINES]
-    lines += [f"{one.rule}: {one.point}, {one.hours} h, {one.quantity} {one.unit}: {one.text}" for one in listed]
+    more = [f"{one.rule}: {one.point}, {one.hours} h, {one.quantity} {one.unit}: {one.text}" for one in listed]
     if len(result.lines) > MAX_LINES:
-        lines.append(f"{len(result.lines) - MAX_LINES} more lines; see --json")
-    return "\n".join([*lines, *(f"not to be locked because {refusal}" for refusal in result.refusals)])
+        more.append(f"{len(result.lines) - MAX_LINES} more lines; see --json")
+    more += [f"not to be locked because {refusal}" for refusal in result.refusals]
+    return "\n".join([*lines, *map(printable, more)])
 
 
 def _period_head(record: PeriodRecord, result: PeriodResult, zone: ZoneInfo) -> str:
-    start, end = (datetime.fromtimestamp(t / 1000, zone).isoformat() for t in (result.start_ms, result.measured_end_ms))
+    start, end = time_text(result.start_ms, zone), time_text(result.measured_end_ms, zone)
     used = result.methodology
     notice = f"\n{used.notice} / {used.notice_ja}" if used.notice else ""
     return (

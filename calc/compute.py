@@ -12,12 +12,12 @@ from decimal import ROUND_DOWN, ROUND_FLOOR, Context, Decimal
 from typing import NamedTuple
 
 from calc.evidence import Evidence
-from calc.inputs import Metered, inputs_of, lines_of, metered_points
+from calc.inputs import Metered, inputs_of, lines_of, measured_in, metered_points
 from calc.methodologies.base import FORMULA, FormulaRefused, Methodology
 from calc.project import Project, values_of
 from calc.readiness import standing_refusals
 from calc.rules import RULES_VERSION, table_sha256
-from calc.text import decimal_text, utc_text
+from calc.text import decimal_text
 from hakari.ledger.result import (
     VERSION,
     Input,
@@ -26,7 +26,7 @@ from hakari.ledger.result import (
     PeriodResult,
     Vintage,
 )
-from hakari.period import Period, split_by_calendar_year
+from hakari.period import Period, split_by_calendar_year, time_text
 
 WHOLE = Context(prec=50, rounding=ROUND_FLOOR)
 COMPLETENESS_PLACES = Decimal("0.000001")
@@ -45,9 +45,11 @@ def compute(project: Project, methodology: Methodology, evidence: Evidence, labe
     until_ms, refusals = _measured_end(points, period)
     measured = Period(period.start_ms, max(until_ms, period.start_ms))
     parameters = values_of(project, methodology)
-    vintages, inputs = [], []
+    vintages, inputs, by_vintage = [], [], []
     for year, part in _years(measured, period, project):
-        found, reasons = inputs_of(points, year, part)
+        measured_of = measured_in(points, part)
+        by_vintage.append(measured_of)
+        found, reasons = inputs_of(points, measured_of, year)
         vintage, why = _vintage(methodology, parameters, found, (year, part))
         inputs += found
         vintages.append(vintage)
@@ -77,7 +79,7 @@ def compute(project: Project, methodology: Methodology, evidence: Evidence, labe
         completeness=_completeness(inputs),
         vintages=vintages,
         inputs=inputs,
-        lines=lines_of(points, measured, project.zone) if measured.length_ms else [],
+        lines=lines_of(points, by_vintage) if measured.length_ms else [],
         cuts=evidence.cuts,
         configurations=evidence.configurations,
         refusals=list(dict.fromkeys(refusals)),
@@ -101,7 +103,7 @@ def _measured_end(points: Sequence[Metered], period: Period) -> tuple[int, list[
             continue
         last = point.course.at(period.end_ms)
         last_ms = point.course.times[last] if last >= 0 else period.start_ms
-        late.append(f"period is not over at the cut: last GOOD reading of {point.plan.point} at {utc_text(last_ms)}")
+        late.append(f"period is not over at the cut: last GOOD reading of {point.plan.point} at {time_text(last_ms)}")
         end_ms = min(end_ms, last_ms)
     return end_ms, late
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from calc.evidence import Evidence
 from calc.methodologies.base import FORMULA, Methodology, Quantity
 from calc.project import Plan, PlanPoint, Project
-from calc.quantity import measure
+from calc.quantity import Measured, measure
 from calc.registers import HOUR_MS, Course, Incident, Metering, Sample, course_of
 from calc.rules import rule
 from calc.text import decimal_text
 from hakari.ledger.result import Input, Line, Register
-from hakari.period import Period, midnight_ms, split_by_calendar_year
+from hakari.period import Period, midnight_ms
 from hakari.registers.reading import WIDTH_BITS
 from hakari.units import UNITS, UnitMismatch, convert, unit
 from hakari.wire.rows import Row
@@ -92,11 +91,15 @@ def _converted(value: Decimal, from_: str, to: str) -> Decimal:
         return FORMULA.divide(over, Decimal(one.under * other.over))
 
 
-def inputs_of(points: Sequence[Metered], year: int, part: Period) -> tuple[list[Input], list[str]]:
-    """Every point's input to one vintage, and why a quantity is missing."""
+def measured_in(points: Sequence[Metered], part: Period) -> list[Measured]:
+    """What each point measured in one vintage."""
+    return [measure(point.course, point.metering, part.start_ms, part.end_ms) for point in points]
+
+
+def inputs_of(points: Sequence[Metered], measured_of: Sequence[Measured], year: int) -> tuple[list[Input], list[str]]:
+    """Every point's input to one vintage from what it measured, and why a quantity is missing."""
     inputs, refusals = [], []
-    for point in points:
-        measured = measure(point.course, point.metering, part.start_ms, part.end_ms)
+    for point, measured in zip(points, measured_of, strict=True):
         reasons = [point.unusable] if point.unusable else measured.refusals
         refusals += [f"{point.quantity.name} at {point.plan.point}: {reason}" for reason in reasons]
         quantity = None if reasons or measured.quantity is None else measured.quantity
@@ -141,14 +144,14 @@ def _register(sample: Sample | None, name: str) -> Register | None:
     )
 
 
-def lines_of(points: Sequence[Metered], measured: Period, zone: ZoneInfo) -> list[Line]:
-    """What a verifier must see of every point, in the order of points and time."""
-    lines = []
-    for point in points:
-        for vintage in split_by_calendar_year(measured, zone):
-            found = measure(point.course, point.metering, vintage.period.start_ms, vintage.period.end_ms)
-            lines += [_line(point, incident) for incident in found.incidents]
-    return lines
+def lines_of(points: Sequence[Metered], vintages: Sequence[Sequence[Measured]]) -> list[Line]:
+    """What a verifier must see of every point, in the order of points and time; `vintages` as in `inputs_of`."""
+    return [
+        _line(point, incident)
+        for k, point in enumerate(points)
+        for measured_of in vintages
+        for incident in measured_of[k].incidents
+    ]
 
 
 def _line(point: Metered, incident: Incident) -> Line:

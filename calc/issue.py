@@ -11,7 +11,8 @@ from calc.statement import Statement, sign_statement, state_of
 from hakari.ledger.result import PeriodResult, encode
 from hakari.log.checkpoint import Checkpoint
 from hakari.log.mark import open_mark
-from hakari.log.note import SigningKey, VerifierKey
+from hakari.log.note import SigningKey
+from hakari.log.roster import Roster
 from hakari.names import Origin
 from hakari.pack.layout import PROJECT, README, RESULT, ROSTER, STATEMENT, readme, record
 from hakari.pack.writer import PackParts, write_pack
@@ -19,19 +20,20 @@ from hakari.store.evidence import EvidenceLog
 
 
 class Keys(NamedTuple):
-    """What a room that states needs: its signing key, the roster as signed and the cosigners that it names."""
+    """What a room that states needs: its signing key and the roster, as signed and as read."""
 
     statement: SigningKey
     roster_note: bytes
-    cosigners: Sequence[VerifierKey]
+    roster: Roster
 
 
 def statement_of(result: PeriodResult, cuts: Sequence[Checkpoint], log: EvidenceLog, keys: Keys) -> Statement:
     """The statement of `result`, not signed yet."""
     leaves = {str(cut.origin): leaves_sha256(cut, log) for cut in cuts}
     marks = marks_of(cuts, log)
-    cosigners = {str(origin): open_mark(mark, keys.cosigners).signer for origin, mark in marks.items()}
-    return state_of(result, leaves, cosigners)
+    known = keys.roster.cosigner_keys()
+    cosigners = {str(origin): open_mark(mark, known).signer for origin, mark in marks.items()}
+    return state_of(result, leaves, cosigners, keys.roster.serial)
 
 
 def marks_of(cuts: Sequence[Checkpoint], log: EvidenceLog) -> dict[Origin, bytes]:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from hakari.errors import DataProblem
+from hakari.log.tree import HASH_BYTES, leaf_hash
 from hakari.names import point_id
 from hakari.registers.profile import Point
-from hakari.wire.configuration import Assembler, Meter, MeteringConfiguration
-from hakari.wire.leaf import ConfigurationPart, Leaf, decode
-from hakari.wire.rows import Place, Row, carried_leaf, derive
+from hakari.wire.configuration import Meter, MeteringConfiguration
+from hakari.wire.leaf import Carried, Leaf, decode
+from hakari.wire.logged import Logged, with_carried
+from hakari.wire.rows import Place, Row, derive
 
 MAX_PROBLEMS = 1000
 NEVER_MS = -1
@@ -43,18 +47,24 @@ class Problem(NamedTuple):
 class EdgeEvidence:
     """Everything read so far from one edge's leaves, epoch by epoch and in order of number.
 
-    `points` limits the rows that are kept; `slots` has for each epoch the greatest slot that a leaf or one
-    before it sampled itself, NEVER_MS before the first.
+    `points` limits the rows that are made; `slots` has for each epoch the greatest slot that a leaf or one
+    before it sampled itself, NEVER_MS before the first; `span` the first and last slot of a row, None before one.
+    `conflicts` are those of the `problems` in which the edge signed two bodies for one (epoch, number).
     """
 
     def __init__(self, edge_id: str, points: Collection[str]) -> None:
         self.edge_id = edge_id
+        self.points = frozenset(points)
         self.rows: dict[str, list[Row]] = {point: [] for point in sorted(points)}
         self.facts: dict[str, dict[Facts, tuple[int, int]]] = {point: {} for point in self.rows}
         self.configurations: dict[str, tuple[int, int]] = {}
         self.problems: list[Problem] = []
         self.slots: dict[int, list[int]] = {}
-        self._assembler = Assembler()
+        self.span: tuple[int, int] | None = None
+        self.conflicts: list[Problem] = []
+        self._hashes: dict[int, bytearray] = {}
+        self._carried: dict[tuple[int, int], bytes] = {}
+        self._logged = Logged(edge_id)
 
     def size(self, epoch: int) -> int:
         """Leaves of `epoch` that were read."""
@@ -63,48 +73,58 @@ class EdgeEvidence:
     def add(self, epoch: int, body: bytes, not_after_ms: int | None = None) -> None:
         """Reads the next leaf of `epoch`; what is wrong with it becomes a problem.
 
-        A slot after `not_after_ms` (five minutes after it was received) never decides where a period is cut.
+        A slot after `not_after_ms` (five minutes after it was received) never decides where a period is cut, nor
+        which periods there are; its rows are kept, for a pack does not say when a leaf was received.
         """
         slots = self.slots.setdefault(epoch, [])
         place = Place(self.edge_id, epoch, len(slots))
         slots.append(slots[-1] if slots else NEVER_MS)
+        self._hashes.setdefault(epoch, bytearray()).extend(leaf_hash(body))
         try:
             leaf = decode(body)
+            if leaf.carried is not None and not self._counts(place, leaf.carried):
+                leaf = msgspec.structs.replace(leaf, carried=None)
             sampled = (sample.slot_ms for sample in leaf.samples)
             slots[-1] = max([slots[-1], *(slot for slot in sampled if not_after_ms is None or slot <= not_after_ms)])
             self._learn(place, leaf)
-            derived = derive(place, leaf, self._assembler.complete)
+            derived = derive(place, leaf, self._logged.known, self.points)
         except DataProblem as error:
             self._problem(place, str(error))
             return
         for refusal in derived.refusals:
             self._problem(place, refusal)
         for row in derived.rows:
-            if row.point in self.rows:
-                self.rows[row.point].append(row)
+            self.rows[row.point].append(row)
+            if not_after_ms is None or row.t_ms <= not_after_ms:
+                first, last = self.span or (row.t_ms, row.t_ms)
+                self.span = (min(first, row.t_ms), max(last, row.t_ms))
+
+    def _counts(self, place: Place, carried: Carried) -> bool:
+        """Whether a carried leaf neither stands in the log where it first stood nor was carried before (I10)."""
+        try:
+            found = leaf_hash(carried.bytes())
+        except DataProblem:
+            return True  # `derive` names it
+        at = carried.i * HASH_BYTES
+        known = bytes(self._hashes.get(carried.epoch, b"")[at : at + HASH_BYTES])
+        known = known or self._carried.get((carried.epoch, carried.i), b"")
+        if not known:
+            self._carried[carried.epoch, carried.i] = found
+        elif known != found:
+            text = f"carried leaf {carried.epoch}/{carried.i} is another than the one that was signed there before"
+            self._problem(place, text)
+            self.conflicts.append(Problem(*place, text))
+        return not known
 
     def _learn(self, place: Place, leaf: Leaf) -> None:
         """Configuration of the leaf and of one that it carries; which configurations its samples rest on."""
-        self._add_part(place, leaf.configuration)
-        self._use(place, leaf)
-        try:
-            carried = carried_leaf(leaf)
-        except DataProblem:
-            return  # `derive` names it
-        if carried is not None:
-            self._add_part(place, carried.configuration)
-            self._use(place, carried)
-
-    def _add_part(self, place: Place, part: ConfigurationPart | None) -> None:
-        if part is None:
-            return
-        try:
-            self._assembler.add(part)
-        except DataProblem as error:
-            self._problem(place, str(error))
+        for wrong in self._logged.learn(leaf):
+            self._problem(place, wrong)
+        for one in with_carried(leaf):
+            self._use(place, one)
 
     def _use(self, place: Place, leaf: Leaf) -> None:
-        configuration = self._assembler.complete.get(leaf.cfg) if leaf.samples else None
+        configuration = self._logged.known.get(leaf.cfg) if leaf.samples else None
         if configuration is None or leaf.cfg in self.configurations:
             return
         self.configurations[leaf.cfg] = (place.epoch, place.i)

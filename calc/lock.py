@@ -7,18 +7,24 @@ compared.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from zoneinfo import ZoneInfo
 
 from calc.compute import compute
 from calc.evidence import Evidence
+from calc.logcheck import Log, check_logs, left_out
 from calc.methodologies.base import Methodology
 from calc.project import Project
 from hakari.errors import Refused
 from hakari.ledger.result import PeriodResult
+from hakari.ledger.statement import peek_statement
+from hakari.ledger.types import PeriodRecord
 from hakari.log.checkpoint import Checkpoint
+from hakari.log.roster import Roster
+from hakari.pack.layout import Names
 from hakari.period import Period, local_date
+from hakari.store.evidence import EvidenceLog
 from hakari.store.view import ReadingsView
 from hakari.wire.rows import Row, once
 
@@ -30,6 +36,48 @@ Compared = tuple[int, str, int, int, int]
 
 class LockRefused(Refused):
     """The period cannot be locked; the sentence says why and, where it helps, at which point and day."""
+
+
+def check_logs_at(
+    cuts: Sequence[Checkpoint], log: EvidenceLog, roster: Roster, edge_ids: Collection[str], end_ms: int
+) -> None:
+    """Nothing, if verifying a pack of these cuts would find its logs and the roster right; LockRefused otherwise."""
+    found: list[str] = []
+    logs = [_log_at(cut, log) for cut in cuts]
+    check_logs(logs, roster, lambda part, text: found.append(f"{part}: {text}"), locked=True)
+    held = [cut.origin for cut in cuts]
+    found += [f"{origin} is frozen because of a conflict" for origin in held if log.head(origin).frozen]
+    found += [
+        f"approved epoch {origin} began before the period's end and is not in its cut"
+        for origin in left_out(roster, edge_ids, end_ms, held)
+    ]
+    if found:
+        more = f" and {len(found) - MAX_DIFFERENCES} more" if len(found) > MAX_DIFFERENCES else ""
+        raise LockRefused(f"evidence cannot be locked: {'; '.join(found[:MAX_DIFFERENCES])}{more}; ask the owner")
+
+
+def _log_at(cut: Checkpoint, log: EvidenceLog) -> Log:
+    origin, size = cut.origin, cut.size
+    last = log.leaf(origin, size - 1)
+    names = Names(f"leaves of {origin}", f"checkpoint of {origin}", f"mark of {origin}")
+    return Log(
+        origin,
+        names,
+        b"" if last is None else last.checkpoint,
+        log.mark(origin, size),
+        lambda: (leaf.deflated for leaf in log.leaves(origin, 0, size)),
+    )
+
+
+def check_serial(roster: Roster, periods: Iterable[PeriodRecord]) -> None:
+    """Nothing, if no period was locked under a later roster than this one; LockRefused otherwise."""
+    for period in periods:
+        named = peek_statement(period.statement.encode()).roster_serial if period.statement else 0
+        if named > roster.serial:
+            raise LockRefused(
+                f"roster has serial {roster.serial}, period {period.period_id} was locked under {named};"
+                " fetch the newest roster from the owner"
+            )
 
 
 def check_lock(

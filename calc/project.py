@@ -142,16 +142,17 @@ class Project:
 
 
 def read_project(content: bytes, where: str) -> Project:
-    """The project in the bytes of a file named `where`; ProjectRefused names the key that is wrong."""
+    """The project in the bytes of a file named `where`.
+
+    Errors: ProjectRefused, hakari.settings.SettingsRefused; each names the key that is wrong.
+    """
     if len(content) > MAX_PROJECT_BYTES:
-        raise ProjectRefused(f"{where}: has {len(content)} bytes, limit {MAX_PROJECT_BYTES}; this is no project file")
+        raise ProjectRefused(f"{where}: is larger than {MAX_PROJECT_BYTES} bytes; this is no project file")
     try:
         document = content.decode()
-        file = msgspec.convert(settings.parse(document, where), ProjectFile)
     except UnicodeDecodeError as error:
         raise ProjectRefused(f"{where}: is not UTF-8; save it as UTF-8") from error
-    except msgspec.ValidationError as error:
-        raise ProjectRefused(f"{where}: {error}; mend that key") from error
+    file = settings.convert(settings.parse(document, where), ProjectFile, where)
     _check_names(file, where)
     return Project(file, document, hashlib.sha256(content).hexdigest())
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from calc.registers import HOUR_MS, Course, Incident, Metering, Sample
 from calc.rules import GAP_INTERVALS
-from calc.text import decimal_text, utc_text
-from hakari.registers.reading import EXACT
+from calc.text import decimal_text
+from hakari.period import time_text
+from hakari.units import EXACT
 
 MAX_INCIDENTS = 50
 
@@ -50,9 +51,11 @@ def measure(course: Course, metering: Metering, start_ms: int, end_ms: int) -> M
     first, last = _start(course, metering, start_ms), _end(course, metering, end_ms)
     refusals = [boundary.refusal for boundary in (first, last) if boundary.refusal]
     if not refusals and first.at > last.at:
-        refusals = [f"no GOOD reading between {utc_text(start_ms)} and {utc_text(end_ms)}"]
+        refusals = [f"no GOOD reading between {time_text(start_ms)} and {time_text(end_ms)}"]
     if refusals:
-        return Measured(None, None, None, incidents, *slots, refusals)
+        inside = [one for one in course.incidents if start_ms <= one.end_ms < end_ms]
+        refusals += sorted({one.text for one in inside if one.rule == "scale"})
+        return Measured(None, None, None, _bounded(incidents + inside), *slots, refusals)
     incidents += [boundary.incident for boundary in (first, last) if boundary.incident is not None]
     return _between(course, metering, (first.at, last.at), incidents, slots)
 
@@ -61,13 +64,18 @@ def _between(
     course: Course, metering: Metering, at: tuple[int, int], incidents: list[Incident], slots: tuple[int, int]
 ) -> Measured:
     start, end = course.samples[at[0]], course.samples[at[1]]
-    inside = [one for one in course.incidents if start.row.t_ms < one.end_ms <= end.row.t_ms]
-    resets = [f"{one.text} at {utc_text(one.end_ms)}" for one in inside if one.rule == "reset"]
+    inside = [one for one in course.incidents if start.row.t_ms < one.end_ms and _known_ms(one) <= end.row.t_ms]
     found = _bounded(incidents + inside + _gaps(course, metering, *at))
-    if resets:
-        return Measured(None, start, end, found, *slots, resets)
+    refusals = [f"{one.text} at {time_text(one.end_ms)}" for one in inside if one.rule == "reset"]
     quantity = EXACT.subtract(end.running, start.running)
-    return Measured(quantity, start, end, found, *slots, [])
+    if quantity < 0:
+        refusals.append(f"the register's course falls by {decimal_text(-quantity)} between its boundaries")
+    return Measured(None if refusals else quantity, start, end, found, *slots, refusals)
+
+
+def _known_ms(incident: Incident) -> int:
+    """From when on an end boundary has the incident before it: a reset casts doubt on all readings of its time."""
+    return incident.start_ms + 1 if incident.rule == "reset" else incident.end_ms
 
 
 def _start(course: Course, metering: Metering, start_ms: int) -> _Boundary:
@@ -78,7 +86,7 @@ def _start(course: Course, metering: Metering, start_ms: int) -> _Boundary:
         return _Boundary(at, None, _missing("start", start_ms, metering))
     following = at + 1
     if following == len(course.samples):
-        return _Boundary(at, None, f"no GOOD reading after {utc_text(start_ms)}")
+        return _Boundary(at, None, f"no GOOD reading after {time_text(start_ms)}")
     text = "no boundary register at the start; counted from the first GOOD reading inside"
     return _Boundary(following, _moved(start_ms, course.times[following], text), "")
 
@@ -87,8 +95,10 @@ def _end(course: Course, metering: Metering, end_ms: int) -> _Boundary:
     at = course.at(end_ms)
     if _holds(course, at, end_ms, metering):
         return _Boundary(at, None, "")
-    if metering.role == "debited" or at < 0:
+    if metering.role == "debited":
         return _Boundary(at, None, _missing("end", end_ms, metering))
+    if at < 0:
+        return _Boundary(at, None, f"no GOOD reading before {time_text(end_ms)}")
     text = "no boundary register at the end; counted to the last GOOD reading inside"
     return _Boundary(at, _moved(course.times[at], end_ms, text), "")
 
@@ -103,7 +113,7 @@ def _holds(course: Course, at: int, t_ms: int, metering: Metering) -> bool:
 
 def _missing(which: str, t_ms: int, metering: Metering) -> str:
     hours = decimal_text(Decimal(metering.boundary_limit_ms) / HOUR_MS)
-    return f"no GOOD reading within {hours} h before the {which} {utc_text(t_ms)}, and the quantity is debited"
+    return f"no GOOD reading within {hours} h before the {which} {time_text(t_ms)}, and the quantity is debited"
 
 
 def _gaps(course: Course, metering: Metering, first: int, last: int) -> list[Incident]:

@@ -1,25 +1,30 @@
 """The course of one cumulative register: phantoms removed, wraps joined, steps beyond capacity taken off.
 
 Guaranteed: the course depends on the readings alone, neither on their order nor on their being repeated nor on
-any period, so that neighbouring periods share it and no cut of a period changes the sum.
+any period, so that neighbouring periods share it and no cut of a period changes the sum. It never falls. With a
+capacity any stretch of a credited one rises by at most capacity × time × margin and one count of its coarsest scale.
+Where readings allow two histories, a credited course takes the smaller one and a debited one is refused.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_FLOOR, Context, Decimal, Inexact, InvalidOperation, Overflow
 from typing import NamedTuple
 
 from calc.rules import CAPACITY_MARGIN, PHANTOM_LIMIT_MS
 from hakari.ledger.result import Role
 from hakari.quality import Quality
-from hakari.registers.reading import EXACT, WIDTH_BITS, exact_value
+from hakari.registers.reading import WIDTH_BITS, exact_value
+from hakari.units import EXACT
 from hakari.wire.rows import Row, once
 
 HOUR_MS = 3_600_000
 MAX_DIGITS_BEFORE = 40
-MAX_DIGITS_AFTER = 160
+MAX_DIGITS_AFTER = 150  # ten digits below EXACT's 200 with those before the point, so that sums stay exact
+WRAP_LIMIT_MS = 24 * HOUR_MS  # after a longer silence a register that fell was as likely exchanged as wrapped
+COARSEST_COUNT_MS = 24 * HOUR_MS  # a register that counts more slowly than once in this time measures nothing
 UNSIGNED = frozenset({"u16", "u32", "u64", "acc32"})
 CAP_CONTEXT = Context(prec=50, rounding=ROUND_FLOOR)
 
@@ -75,11 +80,25 @@ def limit_of(metering: Metering, elapsed_ms: int) -> Decimal | None:
 def course_of(rows: Iterable[Row], metering: Metering) -> Course:
     """The course of the register whose readings are `rows`, in any order and with any repeated."""
     good = [(row, value) for row in once(rows) if (value := _usable(row)) is not None]
+    coarse = [row for row, _ in good if _too_coarse(row, metering)]
+    good = [(row, value) for row, value in good if not _too_coarse(row, metering)]
     walk = _Walk([row for row, _ in good], [value for _, value in good], metering)
     position = 0
     while position < len(good):
         position = walk.step(position)
+    text = "one count is more than capacity × margin gives in 24 h; the reading is not used"
+    walk.incidents += [Incident("scale", row.t_ms, row.t_ms, _count(row), text) for row in coarse]
     return Course(walk.samples, [sample.row.t_ms for sample in walk.samples], walk.incidents)
+
+
+def _count(row: Row) -> Decimal:
+    """One count of the register at the scale of this reading: what quantisation alone can add to a step."""
+    return Decimal(1).scaleb(row.exponent)
+
+
+def _too_coarse(row: Row, metering: Metering) -> bool:
+    limit = limit_of(metering, COARSEST_COUNT_MS)
+    return limit is not None and _count(row) > limit
 
 
 def _usable(row: Row) -> Decimal | None:
@@ -96,13 +115,21 @@ def _usable(row: Row) -> Decimal | None:
 
 
 class _Walk:
-    """One pass over GOOD readings; every step either accepts reading `position` or removes some."""
+    """One pass over GOOD readings; every step either accepts reading `position` or removes some.
+
+    `_spent` has for each sample what quantisation may still add to steps beyond their limit, and the coarsest count
+    so far: one such count is granted once, spent by steps above their limit and won back by steps below it. (Granted
+    at every step it would let a register of coarse counts run at any speed.)
+    """
 
     def __init__(self, good: Sequence[Row], values: Sequence[Decimal], metering: Metering) -> None:
         self._good = good
         self._values = values
         self._metering = metering
+        self._debited = metering.role == "debited"
         self._index: list[int] = []
+        self._spent: list[tuple[Decimal, Decimal]] = []
+        self._came_down: tuple[int, int] | None = None
         self.samples: list[Sample] = []
         self.incidents: list[Incident] = []
 
@@ -111,130 +138,232 @@ class _Walk:
         if not self.samples:
             return self._accept(position, Decimal(0))
         last = self._index[-1]
+        rise = self._rise(last, position)
         if self._fell(last, position):
             return self._fall(last, position)
-        if not self._plausible(last, position):
-            returned = self._returns_from_above(last, position)
-            if returned is not None:
-                return self._phantom(position, returned)
-            return self._beyond(last, position)
-        return self._accept(position, self._rise(last, position))
+        if rise < 0:
+            text = "the register fell by less than one count of the coarser scale; the reading is not used"
+            self._note("scale", last, position, EXACT.minus(rise), text)
+            return position + 1
+        if not self._follows(last, position):
+            return self._high(last, position)
+        if self._debited and self._may_have_wrapped_unseen(last, position):
+            text = "the register had time to run through its whole width unseen"
+            self._note("reset", last, position, Decimal(0), text)
+        return self._accept(position, rise)
 
     def _rise(self, before: int, after: int) -> Decimal:
         return EXACT.subtract(self._values[after], self._values[before])
 
     def _fell(self, before: int, after: int) -> bool:
         """Whether the register went back by more than a change of scale explains."""
-        one, other = self._good[before].exponent, self._good[after].exponent
-        tolerance = Decimal(1).scaleb(max(one, other)) if one != other else Decimal(0)
+        one, other = self._good[before], self._good[after]
+        tolerance = max(_count(one), _count(other)) if one.exponent != other.exponent else Decimal(0)
         fall = -self._rise(before, after)
         return fall > 0 and fall >= tolerance
 
     def _elapsed(self, before: int, after: int) -> int:
         return self._good[after].t_ms - self._good[before].t_ms
 
-    def _plausible(self, before: int, after: int) -> bool:
-        """Whether the register can have run from one to the other; always without a capacity."""
-        limit = limit_of(self._metering, self._elapsed(before, after))
-        return limit is None or self._rise(before, after) <= limit + self._count(before, after)
+    def _limit(self, before: int, after: int) -> Decimal | None:
+        return limit_of(self._metering, self._elapsed(before, after))
 
-    def _count(self, before: int, after: int) -> Decimal:
-        """One count of the coarser scale: what quantisation alone can add to a step."""
-        return Decimal(1).scaleb(max(self._good[before].exponent, self._good[after].exponent))
+    def _granted(self, position: int) -> Decimal:
+        """The slack with reading `position` on the course: more by what its count is coarser than all before."""
+        slack, coarsest = self._spent[-1]
+        return CAP_CONTEXT.add(slack, max(Decimal(0), CAP_CONTEXT.subtract(_count(self._good[position]), coarsest)))
+
+    def _follows(self, last: int, position: int) -> bool:
+        """Whether the register can have run on from the course's last reading; always without a capacity."""
+        limit = self._limit(last, position)
+        return limit is None or self._rise(last, position) <= CAP_CONTEXT.add(limit, self._granted(position))
+
+    def _can_run(self, before: int, after: int) -> bool:
+        """The same between any two readings, which may be off the course."""
+        limit = self._limit(before, after)
+        count = max(_count(self._good[before]), _count(self._good[after]))
+        return limit is None or self._rise(before, after) <= CAP_CONTEXT.add(limit, count)
 
     def _accept(self, position: int, rise: Decimal) -> int:
-        running = EXACT.add(self.samples[-1].running, rise) if self.samples else Decimal(0)
+        running, slack = Decimal(0), _count(self._good[position])
+        coarsest = slack
+        if self.samples:
+            last = self._index[-1]
+            if self._good[last].exponent != self._good[position].exponent:
+                self._note("scale", last, position, Decimal(0), self._scales(last, position))
+            running = EXACT.add(self.samples[-1].running, rise)
+            coarsest = max(coarsest, self._spent[-1][1])
+            unused = CAP_CONTEXT.subtract(self._limit(last, position) or Decimal(0), rise)
+            slack = max(Decimal(0), CAP_CONTEXT.add(self._granted(position), unused))
         self.samples.append(Sample(self._good[position], self._values[position], running))
         self._index.append(position)
+        self._spent.append((min(coarsest, slack), coarsest))
         return position + 1
 
+    def _scales(self, last: int, position: int) -> str:
+        return f"the scale changed from 10^{self._good[last].exponent} to 10^{self._good[position].exponent}"
+
     def _fall(self, last: int, position: int) -> int:
-        joined = self._joined(last, position)
-        if joined is not None:
-            self._note("wrap", last, position, joined, "the register wrapped at its width and was joined")
-            return self._accept(position, joined)
         returned = self._returns(last, position)
-        if returned is not None and not self._may_be_reset(last, position, returned):
+        if returned is None or self._runs(position, returned):
+            joined = self._joined(last, position)
+            if joined is not None:
+                self._note("wrap", last, position, joined, "the register wrapped at its width and was joined")
+                return self._accept(position, joined)
+        if returned is not None and not (self._debited and self._may_be_reset(position, returned)):
             return self._phantom(position, returned)
-        if returned is None and self._drop_spike(position):
+        keep = self._not_above(position)
+        if returned is None and keep and self._metering.capacity is None and not self._debited:
+            self._drop(keep, position)
             return position
         fall = EXACT.subtract(self._values[last], self._values[position])
-        self._note("reset", last, position, fall, "the register fell and does not return")
+        # What the fall lands on may be the truth, and what came since may have been too high: no boundary either.
+        doubted = self._index[keep - 1] if keep else last
+        self._note("reset", doubted, position, fall, "the register fell and does not return")
         return self._accept(position, Decimal(0))
 
     def _joined(self, last: int, position: int) -> Decimal | None:
-        """The step across a wrap, None where it is none: needs a capacity, one scale and a plausible step."""
+        """The step across a wrap, None where it is none.
+
+        Needs one scale, at most a day, a register that cannot have run through half its width meanwhile (or it may
+        have wrapped twice, and every fall would look like a wrap), a plausible step and a plausible one after it.
+        """
         before, after = self._good[last], self._good[position]
         one_scale = before.type == after.type and before.exponent == after.exponent
-        limit = limit_of(self._metering, self._elapsed(last, position))
-        if limit is None or not one_scale or before.type not in UNSIGNED:
+        limit, span = self._limit(last, position), _span(before)
+        if limit is None or span is None or not one_scale or self._elapsed(last, position) > WRAP_LIMIT_MS:
             return None
-        raw = after.raw - before.raw + (1 << WIDTH_BITS[before.type])
-        joined = EXACT.scaleb(Decimal(raw), before.exponent)
+        if self._was_cut(position):
+            return None
+        joined = EXACT.add(self._rise(last, position), span)
         following = position + 1
-        if joined > limit or (following < len(self._good) and not self._plausible(position, following)):
+        if 2 * limit >= span or joined > CAP_CONTEXT.add(limit, self._granted(position)):
             return None
-        return joined
+        return joined if following == len(self._good) or self._can_run(position, following) else None
+
+    def _may_have_wrapped_unseen(self, last: int, position: int) -> bool:
+        limit, span = self._limit(last, position), _span(self._good[last])
+        return limit is not None and span is not None and EXACT.add(self._rise(last, position), span) <= limit
 
     def _returns(self, last: int, position: int) -> int | None:
-        """The reading within the limit at which the register is back on its course after a dip."""
-        return self._first(position, lambda k: not self._fell(last, k) and self._plausible(last, k))
+        """The reading at which the register is back on its course after `position` was too low or too high.
 
-    def _returns_from_above(self, last: int, position: int) -> int | None:
-        """The same after a reading that was too high."""
-        return self._first(
-            position,
-            lambda k: self._fell(position, k) and not self._fell(last, k) and self._plausible(last, k),
-        )
-
-    def _first(self, position: int, holds: Callable[[int], bool]) -> int | None:
+        It comes back by a step up from below or down from above. Readings that stay too high and only become
+        plausible as time goes by are those of another register, and so are those on which it runs on after a step.
+        """
+        high = not self._fell(last, position)
         for k in range(position + 1, len(self._good)):
             if self._elapsed(position, k) > PHANTOM_LIMIT_MS:
                 return None
-            if holds(k):
+            stepped = self._fell(last, k - 1) or self._fell(k - 1, k)
+            if not stepped or self._fell(last, k):
+                continue
+            if self._follows(last, k) and (not high or self._fell(position, k)):
                 return k
+            if k + 1 < len(self._good) and self._runs(k, k + 1):
+                return None
         return None
 
-    def _may_be_reset(self, last: int, position: int, returned: int) -> bool:
-        """Whether a dip of a debited register may be a true reset that grew back; credited it counts less."""
-        if self._metering.role != "debited":
-            return False
-        if self._metering.capacity is None:
-            return True
-        low = self._values[position]
-        limit = limit_of(self._metering, self._elapsed(last, position))
-        from_zero = limit is not None and low <= limit + self._count(last, position)
-        return from_zero and self._plausible(returned - 1, returned)
+    def _runs(self, position: int, returned: int) -> bool:
+        """Whether the register can have run through every reading from one to the other."""
+        return all(not self._fell(k, k + 1) and self._can_run(k, k + 1) for k in range(position, returned))
 
-    def _drop_spike(self, position: int) -> bool:
-        """Takes readings back off the course that were too high, where no capacity could tell at once."""
-        if self._metering.capacity is not None or self._metering.role == "debited":
-            return False
-        keep = len(self._index)
-        while keep and self._fell(self._index[keep - 1], position):
-            keep -= 1
-        if not keep or self._elapsed(self._index[keep], position) > PHANTOM_LIMIT_MS:
-            return False
-        first = self._index[keep]
-        self._note("phantom", first, position, Decimal(0), f"{position - first} readings too high, add nothing")
-        del self._index[keep:], self.samples[keep:]
-        return True
+    def _may_be_reset(self, position: int, returned: int) -> bool:
+        """Whether a dip of a debited register may be a reset, or another meter, that ran on past the old value."""
+        grew = any(self._can_run(k, returned) for k in range(position, returned))
+        return grew or self._moves(position, returned)
+
+    def _moves(self, position: int, returned: int) -> bool:
+        """Whether readings off the course differ, as those of another meter would."""
+        return any(self._values[k] != self._values[position] for k in range(position + 1, returned))
+
+    def _not_above(self, position: int) -> int:
+        """How many samples come before those of the last day that are above reading `position`; 0 for no answer."""
+        for keep in range(len(self._index), 0, -1):
+            k = self._index[keep - 1]
+            if not self._fell(k, position):
+                return keep
+            # What lies before a wrap or a reset cannot be compared.
+            fell = keep > 1 and self.samples[keep - 1].value < self.samples[keep - 2].value
+            if fell or self._elapsed(k, position) > PHANTOM_LIMIT_MS:
+                return 0
+        return 0
+
+    def _plain(self, keep: int) -> bool:
+        """Whether the step to the last of `keep` samples was the register's own: no wrap, no reset, not cut."""
+        if keep < 2:
+            return True
+        one, two = self.samples[keep - 2 : keep]
+        return EXACT.subtract(two.value, one.value) == EXACT.subtract(two.running, one.running)
+
+    def _was_cut(self, position: int) -> bool:
+        """Whether a step of the day before was beyond capacity: what looks like a wrap may then fall from a spike."""
+        for keep in range(len(self.samples), 1, -1):
+            if self._elapsed(self._index[keep - 1], position) > PHANTOM_LIMIT_MS:
+                return False
+            if not self._plain(keep) and self.samples[keep - 1].value > self.samples[keep - 2].value:
+                return True
+        return False
+
+    def _drop(self, keep: int, position: int) -> None:
+        """Takes samples back off the course that may have been too high."""
+        text = f"{len(self._index) - keep} readings may have been too high; they add nothing"
+        self._note("phantom", self._index[keep], position, Decimal(0), text)
+        del self._index[keep:], self.samples[keep:], self._spent[keep:]
 
     def _phantom(self, position: int, returned: int) -> int:
+        """Leaves out the readings up to `returned`, and of a credited register those that may have been too high.
+
+        Where what is left out lies below the last samples, either may be wrong: neither becomes a boundary.
+        """
         text = f"{returned - position} readings off the register's course, which returned; they add nothing"
         self._note("phantom", position, returned, Decimal(0), text)
+        if any(self._fell(k, returned) for k in range(position, returned)):
+            self._came_down = (self._index[-1], returned)
+        keep = len(self._index)
+        for k in range(position, returned):
+            if not self._debited and self._fell(self._index[keep - 1], k):
+                keep = self._not_above(k) or keep
+        if any(not self._plain(after) for after in range(keep + 1, len(self._index) + 1)):
+            text = "the register rose beyond capacity and was lower again before it went on"
+            self._note("reset", self._index[keep - 1], returned, Decimal(0), text)
+        elif keep < len(self._index):
+            self._drop(keep, position)
         return returned
 
-    def _beyond(self, last: int, position: int) -> int:
-        """Accepts a step beyond capacity: credited up to the limit, debited whole."""
+    def _high(self, last: int, position: int) -> int:
+        """Deals with a step beyond capacity: a phantom, or accepted; credited up to the limit, debited whole."""
+        returned = self._returns(last, position)
+        if returned is not None and not (self._debited and self._may_be_true(last, position, returned)):
+            return self._phantom(position, returned)
         rise = self._rise(last, position)
-        limit = limit_of(self._metering, self._elapsed(last, position)) or Decimal(0)
+        limit = self._limit(last, position) or Decimal(0)
         excess = EXACT.subtract(rise, limit)
-        if self._metering.role == "debited":
+        if self._debited:
             self._note("capacity", last, position, excess, "the step exceeds capacity × time; counted whole")
             return self._accept(position, rise)
+        if self._came_down is not None and self._elapsed(self._came_down[1], position) <= PHANTOM_LIMIT_MS:
+            text = "the register rose beyond capacity, came down and rose beyond it again"
+            self._note("reset", self._came_down[0], position, excess, text)
         self._note("capacity", last, position, excess, "what exceeds capacity × time × margin is not credited")
         return self._accept(position, limit)
 
+    def _may_be_true(self, last: int, position: int, returned: int) -> bool:
+        """Whether a debited register may have been as high as it read and then been reset or exchanged.
+
+        It cannot where the step is beyond what it could catch up in a day, nothing moves up there, and it comes back
+        to where it cannot have run from zero.
+        """
+        day = limit_of(self._metering, self._elapsed(last, position) + PHANTOM_LIMIT_MS) or Decimal(0)
+        caught_up = self._rise(last, position) <= CAP_CONTEXT.add(day, self._granted(position))
+        since = self._limit(returned - 1, returned) or Decimal(0)
+        from_zero = self._values[returned] <= CAP_CONTEXT.add(since, _count(self._good[returned]))
+        return caught_up or from_zero or self._moves(position, returned)
+
     def _note(self, rule: str, start: int, end: int, quantity: Decimal, text: str) -> None:
         self.incidents.append(Incident(rule, self._good[start].t_ms, self._good[end].t_ms, quantity, text))
+
+
+def _span(row: Row) -> Decimal | None:
+    """What an unsigned register counts before it starts again at zero; None for another type."""
+    return EXACT.scaleb(Decimal(1 << WIDTH_BITS[row.type]), row.exponent) if row.type in UNSIGNED else None

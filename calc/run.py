@@ -15,22 +15,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from calc.issue import Keys, Packed, pack_to, signed
 from calc.methodologies.registry import find
-from calc.project import check_project, read_project
+from calc.project import MAX_PROJECT_BYTES, check_project, read_project
 from calc.settings import CalcSettingsInvalid, Settings, load_settings
 from calc.worker import Worker, locked_cuts
 from hakari.errors import BadConfiguration
-from hakari.ledger.result import PeriodResult, decode, encode
+from hakari.ledger.result import PeriodResult, decode
 from hakari.ledger.types import FINAL, PeriodRecord, ProjectRecord
 from hakari.log import keyfile, rosterfile
 from hakari.log.note import SigningKey, VerifierKey
 from hakari.log.publicfile import verifier_of
-from hakari.log.roster import Roster, open_roster
+from hakari.log.roster import Roster
+from hakari.log.rosterfile import Signed, Watched
 from hakari.settings import beside
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.store.ledger_sql import SqlLedger, url_beside
 from hakari.store.view_sqlite import SqliteReadingsView
-
-MAX_PROJECT_FILE_BYTES = 1024 * 1024
 
 _log = logging.getLogger("hakari.calc")
 
@@ -48,6 +47,7 @@ class Room:
         self.ledger = SqlLedger(url_beside(config, self.settings.calc.ledger))
         self.ledger.migrate()
         self._evidence: SqliteEvidenceLog | None = None
+        self._signed: Signed | None = None
 
     @property
     def owner(self) -> VerifierKey:
@@ -57,16 +57,16 @@ class Room:
         return verifier_of(str(file) if len(given) < 256 and file.is_file() else given)
 
     @property
-    def roster_note(self) -> bytes:
-        """The roster as signed."""
-        path = beside(self.config, self.settings.calc.roster_file)
-        rosterfile.read(path, self.owner)
-        return path.read_bytes()
+    def roster_file(self) -> Path:
+        """Where the roster is."""
+        return beside(self.config, self.settings.calc.roster_file)
 
     @property
-    def roster(self) -> Roster:
-        """The roster."""
-        return open_roster(self.roster_note, self.owner)
+    def signed(self) -> Signed:
+        """The roster and its note, read once: a command rests on one roster from its start to its end."""
+        if self._signed is None:
+            self._signed = rosterfile.read_signed(self.roster_file, self.owner)
+        return self._signed
 
     @property
     def evidence(self) -> SqliteEvidenceLog:
@@ -80,15 +80,16 @@ class Room:
         """Statement key, roster and the cosigners that it names."""
         table = self.settings.calc
         statement = SigningKey(table.statement_key_name, self._private(table.statement_key_file))
-        if statement.verifier not in self.roster.statement_verifiers():
+        note, roster = self.signed
+        if statement.verifier not in roster.statement_verifiers():
             raise CalcSettingsInvalid(
                 f"{self.config}: the roster has no statement key {statement.verifier}; have the owner add it"
             )
-        return Keys(statement, self.roster_note, self.roster.cosigner_keys())
+        return Keys(statement, note, roster)
 
-    def worker(self) -> Worker:
-        """A worker over evidence and ledger."""
-        return Worker(self.evidence, self.ledger, self.roster, self.settings.calc.grace_h)
+    def worker(self, roster: Roster | None = None) -> Worker:
+        """A worker over evidence and ledger that trusts `roster`, by default the one on disk."""
+        return Worker(self.evidence, self.ledger, roster or self.signed.roster, self.settings.calc.grace_h)
 
     def period(self, period_id: str) -> PeriodRecord:
         """The period of that id; NotRegistered otherwise."""
@@ -142,11 +143,14 @@ def run(config: Path) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     with room(config) as opened:
-        worker, roster = opened.worker(), opened.roster
+        watched = Watched(opened.roster_file, opened.owner)
+        roster = watched.read()
+        worker = opened.worker(roster)
         while not stop.is_set():
-            newest = _roster_or(opened, roster)
-            if newest != roster:
-                worker, roster = opened.worker(), newest
+            newer = watched.again(roster)
+            if newer is not roster:
+                _log.info("roster with serial %s is in force", newer.serial)
+                worker, roster = opened.worker(newer), newer
             try:
                 for period in worker.compute_all(now_ms()):
                     _log.info("computed %s (%s)", period.period_id, period.state)
@@ -156,20 +160,11 @@ def run(config: Path) -> None:
             stop.wait(opened.settings.calc.poll_s)
 
 
-def _roster_or(opened: Room, known: Roster) -> Roster:
-    """The roster on disk, or the known one while it cannot be read."""
-    try:
-        return opened.roster
-    except BadConfiguration as error:
-        _log.error("roster is kept as it was: %s", error)
-        return known
-
-
 def add_project(config: Path, file: Path) -> ProjectRecord:
     """Registers the project in `file`, or its new revision."""
     try:
         with file.open("rb") as opened_file:
-            content = opened_file.read(MAX_PROJECT_FILE_BYTES)
+            content = opened_file.read(MAX_PROJECT_BYTES + 1)
     except OSError as error:
         raise NotRegistered(f"project file {file} cannot be read: {error.strerror}; check the path given") from error
     project = read_project(content, str(file))
@@ -192,11 +187,6 @@ def add_project(config: Path, file: Path) -> ProjectRecord:
     with room(config) as opened:
         opened.ledger.put_project(record)
     return record
-
-
-def result_bytes(result: PeriodResult) -> bytes:
-    """A result as packs hold it."""
-    return encode(result).encode()
 
 
 def lock_period(config: Path, period_id: str) -> PeriodRecord:

@@ -57,9 +57,12 @@ class ProjectSource:
                 self._read(known, origin)
 
     def span(self) -> tuple[int, int] | None:
-        """The first and last slot of any reading of the project's points, None without one."""
-        slots = [row.t_ms for edge in self._edges.values() for rows in edge.rows.values() for row in rows]
-        return (min(slots), max(slots)) if slots else None
+        """The first and last slot of any reading of the project's points, None without one.
+
+        What lay in the future when it was received makes no period.
+        """
+        spans = [edge.span for edge in self._edges.values() if edge.span is not None]
+        return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
 
     def cuts(self, until_ms: int) -> list[tuple[str, int, int, bool]]:
         """(edge id, epoch, size, closed) of the cut at `until_ms`: equal ones mean equal evidence."""

@@ -2,13 +2,17 @@
 
 Guaranteed of a verdict without problems: the container is in its one form, every leaf is one that its edge
 signed, none before the cut is missing, doubled or misplaced, and the methodology that the statement names,
-applied to them, gives the stated result to the last digit.
+applied to them, gives the stated result to the last digit. Nothing is parsed or computed on before the signature
+or the signed hash that vouches for it; every sentence may hold foreign text (`hakari.cli.output.printable`).
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,22 +20,24 @@ from calc.compute import compute
 from calc.cuts import cut_of
 from calc.evidence import evidence_of
 from calc.leaves import EdgeEvidence
-from calc.logcheck import CheckedLog, check_log
+from calc.logcheck import CheckedLog, Log, check_logs, left_out
 from calc.methodologies.base import Methodology
 from calc.methodologies.registry import by_sha256
 from calc.project import Project, check_project, read_project
 from calc.rules import RULES_VERSION, table_sha256
-from calc.statement import Statement, open_statement, peek_statement, state_of
+from calc.statement import Statement, open_statement, state_of
 from hakari.errors import DATA_PROBLEM, BadConfiguration, DataProblem
-from hakari.ledger.result import Cut, MethodologyUsed, PeriodResult, decode
+from hakari.ledger.result import MethodologyUsed, ParameterUsed, PeriodResult, decode
 from hakari.log.note import VerifierKey
 from hakari.log.roster import Roster, open_roster
-from hakari.pack.layout import PROJECT, README, RESULT, ROSTER, STATEMENT, readme
-from hakari.pack.reader import Pack, load, read
+from hakari.names import Origin
+from hakari.pack.layout import PROJECT, README, RESULT, ROSTER, STATEMENT, names_of, readme, records
+from hakari.pack.reader import Pack, Place, load, read
 from hakari.period import Period
 
 MAX_PROBLEMS = 200
 CREDITS_NOTHING = "provisional, credits nothing"
+UNKNOWN = "unknown"
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -41,10 +47,22 @@ class Problem(msgspec.Struct, frozen=True):
     text: str
 
 
+class Expected(NamedTuple):
+    """What a verifier knows from elsewhere: the SHA-256 (hex) of the project file, the serial of a recent roster."""
+
+    project_sha256: str | None = None
+    min_roster_serial: int | None = None
+
+
+NOTHING_EXPECTED = Expected()
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """What a pack is worth. `ok` without problems; figures are those recomputed, None where that failed.
 
-    `meaning` says in words what the pack credits; `notes` are no problems but worth knowing.
+    `meaning` says in words what the pack credits; `notes` are no problems but worth knowing. State, project and
+    label are "unknown" without a signed statement. `project_sha256`, `roster_serial` and `parameters` say what the
+    total rests on beside measurement: they are to be compared with what the verifier knows from elsewhere.
     """
 
     ok: bool
@@ -52,7 +70,10 @@ class Verdict(msgspec.Struct, frozen=True):
     meaning: str
     project: str
     label: str
+    project_sha256: str
+    roster_serial: int | None
     methodology: MethodologyUsed | None
+    parameters: list[ParameterUsed]
     reference_tco2: str | None
     project_tco2: str | None
     reductions_tco2: str | None
@@ -81,7 +102,7 @@ class _Report:
             self.problems.append(Problem(entry, text))
 
 
-def verify_pack(pack: bytes | Path, owner: VerifierKey) -> Verdict:
+def verify_pack(pack: bytes | Path, owner: VerifierKey, expected: Expected = NOTHING_EXPECTED) -> Verdict:
     """The verdict over `pack` (its bytes, or the path of its file); never raises for what is in it."""
     report = _Report()
     entry = "pack"
@@ -91,33 +112,79 @@ def verify_pack(pack: bytes | Path, owner: VerifierKey) -> Verdict:
         roster = open_roster(opened.bytes_of(ROSTER), owner)
     except DataProblem as error:
         report(entry, str(error))
-        return _verdict(report, None, None, 0)
-    logs = [check_log(opened, place, roster, report) for place in opened.places]
+        return _verdict(report, _Found())
+    _check_expected(opened, roster, expected, report)
     statement = _statement(opened, roster, report)
-    stated = _stated_result(opened, report)
-    result = _recomputed(opened, logs, statement, report)
-    if result is not None:
-        _compare(result, stated, report)
+    locked = statement is not None and statement.state == "locked"
+    logs = check_logs([_log(opened, place, roster) for place in opened.places], roster, report, locked=locked)
+    result = None
     if statement is not None:
-        _compare_statement(statement, result or stated, opened, logs, report)
-        _note_epochs(roster, statement, logs, report)
-    _compare_readme(opened, stated, report)
-    return _verdict(report, statement, result, sum(len(log.bodies) for log in logs))
+        result = _restated(opened, roster, statement, logs, report)
+        _note(roster, statement, logs, report)
+    return _verdict(report, _Found(opened, roster, statement, logs, result))
+
+
+class _Found(NamedTuple):
+    """What a verdict is made of, as far as it was found."""
+
+    pack: Pack | None = None
+    roster: Roster | None = None
+    statement: Statement | None = None
+    logs: Sequence[CheckedLog] = ()
+    result: PeriodResult | None = None
+
+
+def _log(pack: Pack, place: Place, roster: Roster) -> Log:
+    names = names_of(*place)
+    mark = pack.bytes_of(names.mark) if names.mark in pack.contents else None
+    origin = Origin(roster.namespace, *place)
+    return Log(
+        origin, names, pack.bytes_of(names.checkpoint), mark, lambda: records(names.leaves, pack.contents[names.leaves])
+    )
+
+
+def _check_expected(pack: Pack, roster: Roster, expected: Expected, report: _Report) -> None:
+    found = _sha256(pack, PROJECT)
+    if expected.project_sha256 is not None and found != expected.project_sha256:
+        report(PROJECT, f"its SHA-256 is {found}, expected is {expected.project_sha256}: another plan or parameters")
+    if expected.min_roster_serial is not None and roster.serial < expected.min_roster_serial:
+        report(ROSTER, f"its serial is {roster.serial}, expected is {expected.min_roster_serial} or a later one")
 
 
 def _statement(pack: Pack, roster: Roster, report: _Report) -> Statement | None:
-    note = pack.bytes_of(STATEMENT)
     try:
-        return open_statement(note, roster.statement_verifiers())
+        return open_statement(pack.bytes_of(STATEMENT), roster.statement_verifiers())
     except DataProblem as error:
-        report(STATEMENT, str(error))
-    try:
-        return peek_statement(note)
-    except DataProblem:
+        report(STATEMENT, f"{error}; nothing is computed again without a signed statement")
         return None
 
 
-def _stated_result(pack: Pack, report: _Report) -> PeriodResult | None:
+def _restated(
+    pack: Pack, roster: Roster, statement: Statement, logs: Sequence[CheckedLog], report: _Report
+) -> PeriodResult | None:
+    """The result computed again; everything that the signed statement vouches for is compared with it."""
+    stated = _stated_result(pack, statement, report)
+    result = _recomputed(pack, roster, logs, statement, report)
+    if result is not None and stated is not None:
+        _compare(result, stated, report)
+    shown = result or stated
+    if shown is not None:
+        _compare_statement(statement, shown, pack, logs, report)
+    if statement.roster_serial > roster.serial:
+        report(ROSTER, f"its serial is {roster.serial}, the statement was signed under {statement.roster_serial}")
+    if pack.bytes_of(README) != readme(statement.project, statement.label).encode():
+        report(README, "it is not the page that packs of this project and period carry")
+    return result
+
+
+def _sha256(pack: Pack, name: str) -> str:
+    return hashlib.sha256(pack.contents[name]).hexdigest()
+
+
+def _stated_result(pack: Pack, statement: Statement, report: _Report) -> PeriodResult | None:
+    if _sha256(pack, RESULT) != statement.result_sha256:
+        report(RESULT, "it is not the result that the statement names")
+        return None
     try:
         return decode(pack.bytes_of(RESULT).decode())
     except (DataProblem, UnicodeDecodeError) as error:
@@ -126,11 +193,14 @@ def _stated_result(pack: Pack, report: _Report) -> PeriodResult | None:
 
 
 def _recomputed(
-    pack: Pack, logs: list[CheckedLog], statement: Statement | None, report: _Report
+    pack: Pack, roster: Roster, logs: Sequence[CheckedLog], statement: Statement, report: _Report
 ) -> PeriodResult | None:
     """The result computed again, in the state that is stated; None where it cannot be."""
-    if statement is None:
-        report(RESULT, "the result cannot be computed again without a statement that names the period")
+    if _sha256(pack, PROJECT) != statement.project_sha256:
+        report(PROJECT, "it is not the project file that the statement names")
+        return None
+    if not all(log.signed for log in logs):
+        report(RESULT, "it is not computed again, since a log is not the one that its edge signed")
         return None
     try:
         project = read_project(pack.bytes_of(PROJECT), PROJECT)
@@ -139,14 +209,31 @@ def _recomputed(
             return None
         check_project(project, methodology)
         period = Period.of(statement.start_ms, statement.end_ms)
-        result = _compute(project, methodology, logs, statement.label, period)
+        edges = _evidence(project, logs)
+        cuts = [cut_of(log.origin, log.size, log.root) for log in logs]
+        result = compute(project, methodology, evidence_of(edges, _sizes(logs), cuts), statement.label, period)
     except (DataProblem, BadConfiguration) as error:
         report(PROJECT, str(error))
         return None
-    if statement.state == "locked" and result.refusals:
-        for refusal in result.refusals:
-            report(STATEMENT, f"the period is locked although {refusal}")
+    for conflict in chain.from_iterable(edge.conflicts for edge in edges):
+        report(names_of(conflict.edge_id, conflict.epoch).leaves, str(conflict))
+    if statement.state == "locked":
+        _check_locked(roster, edges, logs, result, report)
     return msgspec.structs.replace(result, state=statement.state)
+
+
+def _check_locked(
+    roster: Roster, edges: Sequence[EdgeEvidence], logs: Sequence[CheckedLog], result: PeriodResult, report: _Report
+) -> None:
+    """What must not be said of a period that is locked."""
+    for refusal in result.refusals:
+        report(STATEMENT, f"the period is locked although {refusal}")
+    edge_ids = [edge.edge_id for edge in edges]
+    for origin in left_out(roster, edge_ids, result.end_ms, [log.origin for log in logs]):
+        report(ROSTER, f"the period is locked although approved epoch {origin.epoch} of {origin.edge_id} is left out")
+    for edge in edges:
+        if not any(slots and slots[-1] >= result.end_ms for slots in edge.slots.values()):
+            report(STATEMENT, f"the period is locked although no leaf of {edge.edge_id} reaches beyond its end")
 
 
 def _methodology(project: Project, statement: Statement, report: _Report) -> Methodology | None:
@@ -172,25 +259,25 @@ def _methodology(project: Project, statement: Statement, report: _Report) -> Met
     return found
 
 
-def _compute(
-    project: Project, methodology: Methodology, logs: list[CheckedLog], label: str, period: Period
-) -> PeriodResult:
+def _evidence(project: Project, logs: Sequence[CheckedLog]) -> list[EdgeEvidence]:
+    """What the leaves say of the project's points; a leaf is gone from memory when the next one is read."""
     edges = [EdgeEvidence(edge, [p.point for p in project.points if p.edge_id == edge]) for edge in project.edge_ids]
-    sizes: dict[str, dict[int, int]] = {}
-    cuts: list[Cut] = []
+    by_id = {edge.edge_id: edge for edge in edges}
     for log in logs:
-        sizes.setdefault(log.origin.edge_id, {})[log.origin.epoch] = len(log.bodies)
-        cuts.append(cut_of(log.origin, len(log.bodies), log.root))
-        for edge in edges:
-            if edge.edge_id == log.origin.edge_id:
-                for body in log.bodies:
-                    edge.add(log.origin.epoch, body)
-    return compute(project, methodology, evidence_of(edges, sizes, cuts), label, period)
+        if log.origin.edge_id in by_id:
+            for body in log.bodies():
+                by_id[log.origin.edge_id].add(log.origin.epoch, body)
+    return edges
 
 
-def _compare(result: PeriodResult, stated: PeriodResult | None, report: _Report) -> None:
-    if stated is None:
-        return
+def _sizes(logs: Sequence[CheckedLog]) -> Mapping[str, Mapping[int, int]]:
+    sizes: dict[str, dict[int, int]] = {}
+    for log in logs:
+        sizes.setdefault(log.origin.edge_id, {})[log.origin.epoch] = log.size
+    return sizes
+
+
+def _compare(result: PeriodResult, stated: PeriodResult, report: _Report) -> None:
     for field in PeriodResult.__struct_fields__:
         computed, said = getattr(result, field), getattr(stated, field)
         if computed != said:
@@ -205,60 +292,51 @@ def _short(value: object) -> str:
 
 
 def _compare_statement(
-    statement: Statement, result: PeriodResult | None, pack: Pack, logs: list[CheckedLog], report: _Report
+    statement: Statement, result: PeriodResult, pack: Pack, logs: Sequence[CheckedLog], report: _Report
 ) -> None:
     """Every field of the statement against what the pack gives."""
-    if hashlib.sha256(pack.contents[RESULT]).hexdigest() != statement.result_sha256:
-        report(RESULT, "it is not the result that the statement names")
-    if hashlib.sha256(pack.contents[PROJECT]).hexdigest() != statement.project_sha256:
-        report(PROJECT, "it is not the project file that the statement names")
-    if result is None:
-        return
-    result = msgspec.structs.replace(result, cuts=[cut_of(log.origin, len(log.bodies), log.root) for log in logs])
-    leaves = {str(log.origin): log.leaves_sha256 for log in logs}
+    result = msgspec.structs.replace(result, cuts=[cut_of(log.origin, log.size, log.root) for log in logs])
+    leaves = {str(log.origin): _sha256(pack, log.log.names.leaves) for log in logs}
     cosigners = {str(log.origin): log.cosigner for log in logs}
-    wanted = state_of(result, leaves, cosigners)
+    wanted = state_of(result, leaves, cosigners, statement.roster_serial)
     for field in Statement.__struct_fields__:
         said, found = getattr(statement, field), getattr(wanted, field)
         if said != found:
             report(STATEMENT, f"{field} is stated as {_short(said)}, but the pack gives {_short(found)}")
-    if statement.state == "locked" and not all(cut.cosigner for cut in statement.cuts):
-        report(STATEMENT, "the period is locked although a cut has no cosignature")
 
 
-def _note_epochs(roster: Roster, statement: Statement, logs: list[CheckedLog], report: _Report) -> None:
-    """Notes approved epochs that the pack leaves out between those that it holds."""
-    held = {(log.origin.edge_id, log.origin.epoch) for log in logs}
-    edges = {edge_id for edge_id, _ in held}
-    for approved in roster.epochs:
-        last = max((epoch for edge_id, epoch in held if edge_id == approved.edge), default=0)
-        if approved.edge in edges and tuple(approved) not in held and approved.epoch < last:
-            report.notes.append(f"approved epoch {approved.epoch} of {approved.edge} has no leaves in the pack")
-    report.notes.extend(f"{cut.origin} has no cosignature at the cut" for cut in statement.cuts if not cut.cosigner)
+def _note(roster: Roster, statement: Statement, logs: Sequence[CheckedLog], report: _Report) -> None:
+    """Notes what would stand in the way of locking a provisional period."""
+    if statement.state == "locked":
+        return
+    held = [log.origin for log in logs]
+    for origin in left_out(roster, {origin.edge_id for origin in held}, statement.end_ms, held):
+        report.notes.append(f"approved epoch {origin.epoch} of {origin.edge_id} has no leaves in the pack")
+    report.notes.extend(f"{log.origin} has no cosignature at the cut" for log in logs if not log.cosigner)
+    report.notes.extend(f"{log.origin} is frozen because of a conflict" for log in logs if log.frozen)
 
 
-def _compare_readme(pack: Pack, stated: PeriodResult | None, report: _Report) -> None:
-    if stated is not None and pack.bytes_of(README) != readme(stated.project, stated.label).encode():
-        report(README, "it is not the page that packs of this project and period carry")
-
-
-def _verdict(report: _Report, statement: Statement | None, result: PeriodResult | None, leaves: int) -> Verdict:
+def _verdict(report: _Report, found: _Found) -> Verdict:
     ok = not report.problems
-    state = statement.state if statement is not None else "unknown"
+    statement, result = found.statement, found.result
+    state = statement.state if statement is not None else UNKNOWN
     locked = "locked by a signed statement" if state == "locked" else CREDITS_NOTHING
     return Verdict(
         ok=ok,
         state=state,
         meaning=locked if ok else "not verified, credits nothing",
-        project=statement.project if statement is not None else "",
-        label=statement.label if statement is not None else "",
+        project=statement.project if statement is not None else UNKNOWN,
+        label=statement.label if statement is not None else UNKNOWN,
+        project_sha256=_sha256(found.pack, PROJECT) if found.pack is not None else UNKNOWN,
+        roster_serial=found.roster.serial if found.roster is not None else None,
         methodology=result.methodology if result is not None else None,
+        parameters=result.parameters if result is not None else [],
         reference_tco2=result.reference_tco2 if result is not None else None,
         project_tco2=result.project_tco2 if result is not None else None,
         reductions_tco2=result.reductions_tco2 if result is not None else None,
         reductions_whole_tco2=result.reductions_whole_tco2 if result is not None else None,
         completeness=result.completeness if result is not None else None,
-        leaves=leaves,
+        leaves=sum(log.size for log in found.logs if log.signed),
         refusals=result.refusals if result is not None else [],
         problems=report.problems,
         notes=report.notes,

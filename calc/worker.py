@@ -9,13 +9,13 @@ import msgspec
 
 from calc.calendar import Named, period_id, periods_of
 from calc.compute import compute
-from calc.issue import Keys, marks_of, signed
-from calc.lock import LockRefused, check_lock
+from calc.issue import Keys, signed
+from calc.lock import LockRefused, check_lock, check_logs_at, check_serial
 from calc.methodologies.base import Methodology
 from calc.methodologies.registry import find
 from calc.project import Project, check_project, read_project
 from calc.source import CutEvidence, ProjectSource
-from hakari.errors import HakariError
+from hakari.errors import BadConfiguration, HakariError
 from hakari.ledger.port import Ledger
 from hakari.ledger.result import PeriodResult, encode, sha256_of
 from hakari.ledger.types import FINAL, PeriodRecord, ProjectRecord, State
@@ -29,6 +29,10 @@ HOUR_MS = 3_600_000
 _ORDER: tuple[State, ...] = ("open", "closed", "submitted")
 
 _log = logging.getLogger("hakari.calc")
+
+
+class MethodologyChanged(BadConfiguration):
+    """The installed methodology is not the one that a project was registered with."""
 
 
 class Computed(NamedTuple):
@@ -102,11 +106,9 @@ class Worker:
         if reasons:
             raise LockRefused(f"period {period.period_id} cannot be locked: {'; '.join(reasons)}")
         evidence, cuts, _ = computed.found
+        check_serial(keys.roster, self._ledger.periods(period.project_id))
+        check_logs_at(cuts, self._log, keys.roster, loaded.project.edge_ids, period.end_ms)
         check_lock(loaded.project, loaded.methodology, evidence, cuts, view, computed.result)
-        marked = marks_of(cuts, self._log)
-        for cut in cuts:
-            if cut.origin not in marked:
-                raise LockRefused(f"evidence of {cut.origin} at size {cut.size} has no mark of ingest; wait for one")
         result = msgspec.structs.replace(computed.result, state="locked")
         statement = signed(result, cuts, self._log, keys).decode()
         return self._store_locked(period, result, statement, now_ms)
@@ -133,7 +135,7 @@ class Worker:
         project = read_project(record.document.encode(), f"project {record.project_id}")
         methodology = find(record.methodology_code, record.methodology_version)
         if methodology.sha256 != record.methodology_sha256:
-            raise LockRefused(
+            raise MethodologyChanged(
                 f"project {record.project_id} was registered with methodology content {record.methodology_sha256},"
                 f" installed is {methodology.sha256}; install that one or register the project again"
             )

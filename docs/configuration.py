@@ -1,7 +1,7 @@
 """Writes docs/configuration.md from the code: `make docs`. A test holds the page to what this prints.
 
 Found is every class that a room reads a file into: `settings.load(path, Kind, …)` for settings,
-`settings.convert(table, Kind, …)` and `msgspec.convert(table, Kind)` for data files.
+`settings.convert(table, Kind, …)` for data files.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ at the file's folder. Any key of it can be overridden in the environment: `HAKAR
 them. Secrets stand in files of their own, which the settings name; a private key's file must have mode 0600.
 """
 SETTINGS_CALLS = frozenset({"settings.load", "load"})
-DATA_CALLS = frozenset({"settings.convert", "msgspec.convert", "convert"})
+DATA_CALLS = frozenset({"settings.convert", "convert"})
 SIMPLE: dict[type[inspect.Type], str] = {
     inspect.BoolType: "`true` or `false`",
     inspect.DateType: "date",

@@ -94,8 +94,10 @@ class EdgeLog:
             waiting = self.spool.samples()
             for group in _runs(waiting):
                 samples = [_sample.decode(spooled.body) for spooled in group]
+                # Where the clock stepped back meanwhile, the samples must not come to lie in their leaf's future.
+                then = now._replace(wall_ms=max(now.wall_ms, *(sample.slot_ms for sample in samples)))
                 for batch in batches(samples):
-                    self._append(self._leaf(now, group[0].boot, group[0].cfg, samples=batch), now)
+                    self._append(self._leaf(then, group[0].boot, group[0].cfg, samples=batch), now)
             if waiting:
                 self.spool.drop_samples(waiting[-1].id)
 

@@ -16,7 +16,6 @@ from hakari.errors import BadConfiguration
 FIRST_YEAR = 1990
 LAST_YEAR = 2200
 MAX_ZONE_CHARS = 60
-_MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*")
 _ONE_MS = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,10 +46,6 @@ class Period(NamedTuple):
     def length_ms(self) -> int:
         """Milliseconds in it; 23 or 25 hours on a day when the clocks change."""
         return self.end_ms - self.start_ms
-
-    def contains(self, t_ms: int) -> bool:
-        """Whether the instant lies in it; its end does not."""
-        return self.start_ms <= t_ms < self.end_ms
 
     def intersection(self, other: Period) -> Period | None:
         """What both cover, None where they only touch or lie apart."""
@@ -132,13 +127,14 @@ def local_date(t_ms: int, zone: ZoneInfo) -> date:
         raise PeriodInvalid(f"instant {t_ms} ms lies outside the years that dates have") from error
 
 
-def parse_month(text: str) -> tuple[int, int]:
-    """Year and month of `2016-07`; PeriodInvalid otherwise."""
-    found = _MONTH.fullmatch(text)
-    if not found or not 1 <= int(found[2]) <= 12:
-        raise PeriodInvalid(f"month {text[:20]!r} is not a month; write it as 2016-07")
-    _check_year(int(found[1]))
-    return int(found[1]), int(found[2])
+def time_text(t_ms: int, zone: ZoneInfo | None = None) -> str:
+    """An instant for people, RFC 3339: with the offset of `zone`, or in UTC as `Z`; milliseconds only if it has any."""
+    try:
+        moment = (_EPOCH + timedelta(milliseconds=t_ms)).astimezone(zone or UTC)
+    except OverflowError as error:
+        raise PeriodInvalid(f"instant {t_ms} ms lies outside the years that dates have") from error
+    text = moment.isoformat(timespec="milliseconds" if t_ms % 1000 else "seconds")
+    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
 
 
 def _check_year(year: int) -> None:

@@ -21,9 +21,13 @@ from hakari.errors import BadConfiguration
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_SHOWN_CHARS = 80
+MAX_LINE_CHARS = 4096
+MAX_KEY_DOTS = 8
 _AT = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
+_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
+_DOTTED = re.compile(rf"(?:^|[\[{{,])[ \t]*{_PART}(?:[ \t]*\.[ \t]*{_PART}){{{MAX_KEY_DOTS + 1}}}")
 _SECRET = re.compile(r"password|passphrase|secret|token|private", re.IGNORECASE)
 _TWICE = ("Cannot overwrite a value", "Cannot declare", "Duplicate inline table key", "Cannot mutate")
 
@@ -62,11 +66,17 @@ def convert(table: Table, kind: type[T], where: str) -> T:
 
 def beside(path: Path, value: str) -> Path:
     """`value` as a path, a relative one against the folder of the settings file `path`."""
-    return path.parent / Path(value).expanduser()
+    return within(path.parent, value)
+
+
+def within(folder: Path, value: str) -> Path:
+    """`value` as a path, a relative one against `folder`; `~` is the user's home."""
+    return folder / Path(value).expanduser()
 
 
 def parse(text: str, where: str) -> Table:
     """The TOML tables in `text`; SettingsRefused names `where`, the line and what is wrong."""
+    _check_lines(text, where)
     try:
         table = tomllib.loads(text)
     except RecursionError as error:
@@ -79,6 +89,19 @@ def parse(text: str, where: str) -> Table:
     if not table:
         raise SettingsRefused(f"{where}: the file is empty; write the settings into it (docs/configuration.md)")
     return table
+
+
+def _check_lines(text: str, where: str) -> None:
+    """Refuses what takes the parser time that grows with the square of the text: long lines and keys of many parts."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > MAX_LINE_CHARS:
+            raise SettingsRefused(
+                f"{where}: line {number} has {len(line)} characters, limit {MAX_LINE_CHARS}; write it on several lines"
+            )
+        if line.count(".") > MAX_KEY_DOTS and _DOTTED.search(line):
+            raise SettingsRefused(
+                f"{where}: line {number} has a key with more than {MAX_KEY_DOTS} dots; no key here has so many"
+            )
 
 
 def alternatives(info: inspect.Type) -> Iterator[inspect.Type]:

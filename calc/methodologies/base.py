@@ -118,16 +118,20 @@ class Methodology:
 
 
 def load(module_file: str, function: Evaluate) -> Methodology:
-    """The methodology of a module and the TOML file of the same name beside it; MethodologyInvalid otherwise."""
+    """The methodology of a module and the TOML file of the same name beside it.
+
+    Errors: MethodologyInvalid, hakari.settings.SettingsRefused, hakari.units.UnitUnknown.
+    """
     source, data_file = Path(module_file), Path(module_file).with_suffix(".toml")
     try:
         code, content = source.read_bytes(), data_file.read_bytes()
-        data = msgspec.convert(settings.parse(content.decode(), str(data_file)), Data)
+        where = f"methodology data {data_file.name}"
+        data = settings.convert(settings.parse(content.decode(), where), Data, where)
         _check(data, data_file.parent)
     except OSError as error:
         raise MethodologyInvalid(f"methodology file {error.filename} cannot be read: {error.strerror}") from error
-    except (msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise MethodologyInvalid(f"methodology data {data_file.name}: {error}; mend it") from error
+    except UnicodeDecodeError as error:
+        raise MethodologyInvalid(f"methodology data {data_file.name} is not UTF-8; save it as UTF-8") from error
     digest = hashlib.sha256(len(code).to_bytes(8, "big") + code + content).hexdigest()
     return Methodology(data, digest, function)
 

@@ -21,7 +21,7 @@ def error_object(sentence: str, code: int) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:
     """Columns as wide as their widest cell, two spaces apart; the columns numbered in `right` end flush."""
-    cells = [[_cell(text) for text in row] for row in (head, *rows)]
+    cells = [[printable(text) for text in row] for row in (head, *rows)]
     widths = [max(_width(row[k]) for row in cells) for k in range(len(head))]
     lines = ["  ".join(_pad(text, widths[k], flush=k in right) for k, text in enumerate(row)) for row in cells]
     lines.insert(1, "  ".join("─" * width for width in widths))
@@ -29,14 +29,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence
 
 
 def show(value: object, text: str, as_json: bool) -> None:
-    """Prints `value` as JSON where asked for, else `text`."""
-    click.echo(json_text(value) if as_json else text)
+    """Prints `value` as JSON where asked for, else `text`, of which nothing but its line feeds moves the cursor."""
+    lines = text.replace("\t", "    ").split("\n")
+    click.echo(json_text(value) if as_json else "\n".join(map(printable, lines)))
 
 
-def _cell(value: object) -> str:
-    """One line of printable characters: what came from outside cannot move the cursor."""
+def printable(value: object) -> str:
+    """`value` as one line of printable characters: what came from outside can neither move the cursor nor end a line.
+
+    Whatever puts foreign text into the lines that it hands to `show` passes it through here first.
+    """
     text = "" if value is None else str(value)
-    return "".join(char if char.isprintable() else "�" for char in text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text)
 
 
 def _width(text: str) -> int:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import click
 
 import hakari
-from hakari.cli.output import error_object
+from hakari.cli.output import error_object, printable
 from hakari.errors import INTERRUPTED, USAGE, BadConfiguration, HakariError
 
 GROUP = "hakari.commands"
@@ -172,7 +172,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _report(sentence: str, code: int, as_json: bool) -> int:
-    click.echo(error_object(sentence, code) if as_json else f"error: {sentence}", err=True)
+    click.echo(error_object(sentence, code) if as_json else f"error: {printable(sentence)}", err=True)
     return code
 
 

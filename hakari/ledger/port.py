@@ -1,4 +1,4 @@
-"""Port of the ledger: projects, periods with their statements, tokens and jobs.
+"""Port of the ledger: projects, periods with their statements, and tokens.
 
 Guaranteed by every adapter, and again by its database: what a locked period says never changes; a
 correction is a further version beside it. Every method is one transaction.
@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from hakari.errors import Refused
-from hakari.ledger.types import JobRecord, JobState, PeriodRecord, ProjectRecord, State, TokenRecord
+from hakari.ledger.types import PeriodRecord, ProjectRecord, State, TokenRecord
 
 MAX_LIST = 1001
 """Rows that one listing returns at most: the largest page and one more, which says that there is a next page."""
@@ -114,22 +114,6 @@ class Ledger(Protocol):
 
     def revoke_token(self, name: str) -> bool:
         """Revokes the token of that name for ever; False when there is none."""
-        ...
-
-    def put_job(self, job: JobRecord) -> None:
-        """Queues a job. Errors: LedgerRefused when its id is taken."""
-        ...
-
-    def take_job(self, now_ms: int) -> JobRecord | None:
-        """The oldest queued job, now running; two workers never get the same one."""
-        ...
-
-    def finish_job(self, job_id: str, state: JobState, now_ms: int, detail: str = "") -> None:
-        """Ends a running job as `done` or `failed`. Errors: LedgerRefused when it is not running."""
-        ...
-
-    def job(self, job_id: str) -> JobRecord | None:
-        """That job."""
         ...
 
     def close(self) -> None:

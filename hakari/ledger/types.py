@@ -15,7 +15,6 @@ ALL_PROJECTS = "*"
 Kind = Literal["month", "year", "custom"]
 State = Literal["open", "closed", "submitted", "locked", "verified", "issued", "superseded"]
 Role = Literal["verifier"]
-JobState = Literal["queued", "running", "done", "failed"]
 
 FINAL: frozenset[State] = frozenset({"locked", "verified", "issued", "superseded"})
 """States in which nothing but the state may change any more."""
@@ -88,18 +87,6 @@ class TokenRecord(msgspec.Struct, frozen=True):
     created_ms: int
     expires_ms: int
     revoked: bool = False
-
-
-class JobRecord(msgspec.Struct, frozen=True):
-    """Work that one room leaves for another, by name: `kind` of work on `subject` (a period or project id)."""
-
-    job_id: str
-    kind: str
-    subject: str
-    state: JobState
-    created_ms: int
-    changed_ms: int
-    detail: str = ""
 
 
 def check_id(text: str, what: str) -> str:

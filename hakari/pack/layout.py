@@ -62,13 +62,13 @@ def record(deflated: bytes) -> bytes:
 
 
 def records(name: str, content: memoryview) -> Iterator[bytes]:
-    """The deflated bodies in entry `name`, in order; PackMalformed where a record is cut off or too long."""
+    """The deflated bodies in entry `name`, in order; PackMalformed where a record is empty, cut off or too long."""
     at = 0
     while at < len(content):
         length = int.from_bytes(content[at : at + _LENGTH_BYTES], "big")
         start = at + _LENGTH_BYTES
-        if start + length > len(content) or length > MAX_MESSAGE_BYTES:
-            raise PackMalformed(f"pack entry {name}: the leaf at byte {at} is cut off or longer than a message")
+        if not length or start + length > len(content) or length > MAX_MESSAGE_BYTES:
+            raise PackMalformed(f"pack entry {name}: the leaf at byte {at} is empty, cut off or longer than a message")
         yield bytes(content[start : start + length])
         at = start + length
 

@@ -56,14 +56,17 @@ def decode_block(profile: Profile, meter: str, request: bytes, answer: bytes) ->
     return window.failed(meter, mismatch) if mismatch else window.read(meter, answer)
 
 
-def decode_sample(profile: Profile, meter: str, blocks: Sequence[Block]) -> list[list[Reading]]:
+def decode_sample(
+    profile: Profile, meter: str, blocks: Sequence[Block], names: frozenset[str] | None = None
+) -> list[list[Reading]]:
     """The readings of all blocks (request, answer or None, error) of one sample of one meter, a list a block.
 
+    With `names` only readings of these points are made; what they say of identity and errors is the same.
     A block without a usable answer gives BAD readings with its error. One identity point that does not hold
     what the profile expects makes every reading of the sample BAD; one that no answer held leaves whose
     registers these are unproven, so that GOOD becomes UNCERTAIN. RequestMalformed as in `decode_block`.
     """
-    decoder = decoder_of(profile)
+    decoder = decoder_of(profile, names)
     windows = [decoder.window(request) for request, _, _ in blocks]
     failures = [
         error or refusal(window.request, answer or b"")
@@ -175,16 +178,20 @@ def _pattern_problem(type_: str, raw: int) -> str:
 
 
 class _Window:
-    """What one request asks of a profile, prepared once."""
+    """What one request asks of a profile, prepared once; readings are made of `names`, None meaning all."""
 
-    def __init__(self, profile: Profile, request: ReadRequest) -> None:
+    def __init__(self, profile: Profile, request: ReadRequest, names: frozenset[str] | None) -> None:
         self.request = request
         inside = {
             point.name: point for point in profile.points
             if point.table == request.table and request.address <= point.address
             and point.address + point.length <= request.address + request.count
         }  # fmt: skip
-        self.fields = [self._field(p, inside) for p in inside.values() if p.kind in ("counter", "gauge")]
+        self.fields = [
+            self._field(p, inside)
+            for p in inside.values()
+            if p.kind in ("counter", "gauge") and (names is None or p.name in names)
+        ]
         self.identities = [self._field(p, inside) for p in inside.values() if p.kind == "identity"]
         self.expecting = [field for field in self.identities if field.point.expect is not None]
         self.identity_names = frozenset(field.point.name for field in self.expecting)
@@ -220,8 +227,9 @@ class _Window:
 class Decoder:
     """A profile prepared for decoding: one window a request, kept for the next answer."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, names: frozenset[str] | None = None) -> None:
         self.profile = profile
+        self.names = names
         self.identity_names = frozenset(
             point.name for point in profile.points if point.kind == "identity" and point.expect is not None
         )
@@ -233,18 +241,19 @@ class Decoder:
         if window is None:
             if len(self._windows) >= MAX_WINDOWS:
                 self._windows.clear()
-            window = self._windows[request] = _Window(self.profile, ReadRequest.parse(request))
+            window = self._windows[request] = _Window(self.profile, ReadRequest.parse(request), self.names)
         return window
 
 
-_decoders: dict[int, Decoder] = {}
+_decoders: dict[tuple[int, frozenset[str] | None], Decoder] = {}
 
 
-def decoder_of(profile: Profile) -> Decoder:
+def decoder_of(profile: Profile, names: frozenset[str] | None = None) -> Decoder:
     """The decoder of this very profile object, made once; it keeps the object, so that its id stays its own."""
-    decoder = _decoders.get(id(profile))
+    key = (id(profile), names)
+    decoder = _decoders.get(key)
     if decoder is None:
         if len(_decoders) >= MAX_DECODERS:
             _decoders.clear()
-        decoder = _decoders[id(profile)] = Decoder(profile)
+        decoder = _decoders[key] = Decoder(profile, names)
     return decoder

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import struct
-from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 
 from hakari.quality import Quality
+from hakari.registers.profile import WORDS
+from hakari.units import EXACT
 
-EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, Overflow])
-WIDTH_BITS = {"u16": 16, "i16": 16, "sunssf": 16, "u32": 32, "i32": 32, "acc32": 32, "f32": 32,
-              "u64": 64, "i64": 64, "f64": 64}  # fmt: skip
+WIDTH_BITS = {type_: 16 * words for type_, words in WORDS.items()}
 SIGNED = frozenset({"i16", "i32", "i64", "sunssf"})
 
 

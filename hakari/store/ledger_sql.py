@@ -20,8 +20,6 @@ from hakari.ledger.port import MAX_LIST, LedgerRefused, PeriodKey
 from hakari.ledger.types import (
     FINAL,
     NEXT,
-    JobRecord,
-    JobState,
     PeriodRecord,
     ProjectRecord,
     State,
@@ -54,16 +52,20 @@ def url_beside(settings_path: Path, url: str) -> str:
 
 
 class SqlLedger:
-    """`hakari.ledger.port.Ledger` on `sqlite:///PATH`; usable from several threads and processes."""
+    """`hakari.ledger.port.Ledger` on `sqlite:///PATH`; usable from several threads and processes.
 
-    def __init__(self, url: str) -> None:
+    Opened `read_only` it creates no file and changes none.
+    """
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
         """Opens nothing yet. Errors: BadLedgerUrl."""
         path = url.removeprefix(_SQLITE)
         if path in ("", ":memory:") or path == url or "?" in path:
             raise BadLedgerUrl(f"ledger url {url!r} must be sqlite:/// followed by the path of a file")
         self._url = url
-        engine = sa.create_engine(sa.URL.create("sqlite", database=path), connect_args={"timeout": BUSY_TIMEOUT_S})
-        sa.event.listen(engine, "connect", _prepare)
+        address = _read_only(path) if read_only else sa.URL.create("sqlite", database=path)
+        engine = sa.create_engine(address, connect_args={"timeout": BUSY_TIMEOUT_S})
+        sa.event.listen(engine, "connect", _prepare_to_read if read_only else _prepare)
         sa.event.listen(engine, "begin", _begin)
         self._engine = engine
 
@@ -222,38 +224,6 @@ class SqlLedger:
             done = connection.execute(sa.update(tables.tokens).where(tables.tokens.c.name == name).values(revoked=True))
             return done.rowcount == 1
 
-    def put_job(self, job: JobRecord) -> None:
-        """Queues a job."""
-        with self._transaction(write=True) as connection:
-            connection.execute(sa.insert(tables.jobs).values(**msgspec.structs.asdict(job)))
-
-    def take_job(self, now_ms: int) -> JobRecord | None:
-        """The oldest queued job, now running."""
-        table = tables.jobs
-        with self._transaction(write=True) as connection:
-            oldest = sa.select(table).where(table.c.state == "queued").order_by(table.c.created_ms, table.c.job_id)
-            row = connection.execute(oldest.limit(1).with_for_update(skip_locked=True)).first()
-            if row is None:
-                return None
-            change = sa.update(table).where(table.c.job_id == row.job_id)
-            connection.execute(change.values(state="running", changed_ms=now_ms))
-            return msgspec.structs.replace(_record(row, JobRecord), state="running", changed_ms=now_ms)
-
-    def finish_job(self, job_id: str, state: JobState, now_ms: int, detail: str = "") -> None:
-        """Ends a running job as `done` or `failed`."""
-        table = tables.jobs
-        if state not in ("done", "failed"):
-            raise LedgerRefused(f"job {job_id} ends as done or failed, not as {state}")
-        with self._transaction(write=True) as connection:
-            running = sa.update(table).where(table.c.job_id == job_id, table.c.state == "running")
-            if connection.execute(running.values(state=state, changed_ms=now_ms, detail=detail)).rowcount != 1:
-                raise LedgerRefused(f"job {job_id} is not running")
-
-    def job(self, job_id: str) -> JobRecord | None:
-        """That job."""
-        rows = self._rows(sa.select(tables.jobs).where(tables.jobs.c.job_id == job_id))
-        return _record(rows[0], JobRecord) if rows else None
-
     def close(self) -> None:
         """Closes every connection."""
         self._engine.dispose()
@@ -276,6 +246,16 @@ class SqlLedger:
             if isinstance(error, exc.ProgrammingError | exc.DataError | exc.InternalError | exc.NotSupportedError):
                 raise
             raise LedgerUnavailable(f"ledger {self._url} cannot be used: {error}") from error
+
+
+def _read_only(path: str) -> sa.URL:
+    query = {"mode": "ro", "uri": "true"}
+    return sa.URL.create("sqlite", database=Path(path).absolute().as_uri(), query=query)
+
+
+def _prepare_to_read(connection: sqlite3.Connection, _record: object) -> None:
+    """Every new connection of a reader: our own BEGIN; the file's mode is the writer's to set."""
+    connection.isolation_level = None
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:

@@ -89,17 +89,3 @@ tokens = sa.Table(
     _ms("expires_ms"),
     sa.Column("revoked", sa.Boolean, nullable=False),
 )
-
-jobs = sa.Table(
-    "jobs",
-    metadata,
-    sa.Column("job_id", sa.Text, primary_key=True, nullable=False),
-    _text("kind"),
-    _text("subject"),
-    _text("state"),
-    _ms("created_ms"),
-    _ms("changed_ms"),
-    _text("detail"),
-    sa.CheckConstraint(_one_of("state", ("queued", "running", "done", "failed")), name="known_job_state"),
-)
-sa.Index("jobs_by_state", jobs.c.state, jobs.c.created_ms)

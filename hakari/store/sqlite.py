@@ -17,7 +17,6 @@ from hakari.errors import NOT_REACHABLE, BadConfiguration, HakariError
 BUSY_TIMEOUT_S = 30.0
 PAGE_BYTES = 8192
 JOURNAL_KEPT_BYTES = 64 * 1024 * 1024
-MEMORY = ":memory:"
 
 SqlRow = tuple[Any, ...]
 

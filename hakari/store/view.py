@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from hakari.errors import HakariError
+from hakari.errors import NOT_REACHABLE, HakariError
 from hakari.wire.rows import Row
 
-__all__ = ["CursorMoved", "ReadingsView", "Refused", "Row"]
 
-
-class Refused(NamedTuple):
-    """A leaf, or part of one, that could not become rows, and why."""
+class Refusal(NamedTuple):
+    """A leaf, or part of one, that could not become rows or is doubtful, and why."""
 
     edge_id: str
     epoch: int
@@ -24,6 +22,12 @@ class CursorMoved(HakariError):
     """The cursor is not where the writer read it: read it again and go on from there."""
 
 
+class ViewMismatch(HakariError):
+    """What was read back is not what was written; nothing of it was kept. Rebuild the view."""
+
+    exit_code = NOT_REACHABLE
+
+
 class ReadingsView(Protocol):
     """Rows by point and time, with one cursor an origin."""
 
@@ -32,13 +36,13 @@ class ReadingsView(Protocol):
         ...
 
     def write(
-        self, edge_id: str, epoch: int, upto: int, rows: Sequence[Row], refused: Sequence[Refused], start: int = 0
-    ) -> int:
+        self, edge_id: str, epoch: int, upto: int, rows: Sequence[Row], refused: Sequence[Refusal], start: int = 0
+    ) -> None:
         """Writes rows of leaves start ≤ leaf < upto and moves the cursor to `upto`, together.
 
         Writing the same again changes nothing and never moves the cursor back; CursorMoved when the cursor is
-        below `start`, so that no leaf is passed over after somebody else has cleared the view. Returns the rows
-        that a read-back counted among those just written.
+        below `start`, so that no leaf is passed over after somebody else has cleared the view. ViewMismatch when
+        reading back does not find every row; then nothing was written.
         """
         ...
 
@@ -50,7 +54,7 @@ class ReadingsView(Protocol):
         """Every point with a row, sorted."""
         ...
 
-    def refused(self, limit: int = 100) -> list[Refused]:
+    def refused(self, limit: int = 100) -> list[Refusal]:
         """What could not become rows, newest leaf first."""
         ...
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hakari.store.sqlite import Database, Schema, StoreFailed, StoreMisused
-from hakari.store.view import CursorMoved, Refused, Row
+from hakari.store.view import CursorMoved, Refusal, ViewMismatch
+from hakari.wire.rows import Row
 
 VERSION = 1
 ROWS_AT_ONCE = 1000
@@ -50,10 +51,6 @@ class ViewStoreFailed(StoreFailed):
     """The readings view cannot be written or read: stop; it can be rebuilt from the evidence log."""
 
 
-class ViewMismatch(ViewStoreFailed):
-    """What was read back is not what was written; nothing of it was kept."""
-
-
 SCHEMA = Schema("readings view", VERSION, _STATEMENTS, "NORMAL", ViewStoreFailed)
 
 
@@ -69,23 +66,18 @@ class SqliteReadingsView:
         row = self._db.one("SELECT next FROM cursor WHERE edge = ? AND epoch = ?", (edge_id, epoch))
         return 0 if row is None else int(row[0])
 
-    def cursors(self) -> list[tuple[str, int, int]]:
-        """(edge id, epoch, next leaf) of every cursor, in that order."""
-        return [(row[0], row[1], row[2]) for row in self._db.all("SELECT edge, epoch, next FROM cursor ORDER BY 1, 2")]
-
     def write(
-        self, edge_id: str, epoch: int, upto: int, rows: Sequence[Row], refused: Sequence[Refused], start: int = 0
-    ) -> int:
+        self, edge_id: str, epoch: int, upto: int, rows: Sequence[Row], refused: Sequence[Refusal], start: int = 0
+    ) -> None:
         """Writes rows of leaves start ≤ leaf < upto and moves the cursor to `upto`, or nothing at all.
 
-        Returns the rows found when read back, which is all of them: ViewMismatch otherwise. CursorMoved when
-        the cursor is below `start`.
+        ViewMismatch unless reading back finds every row. CursorMoved when the cursor is below `start`.
         """
         _check_places(edge_id, epoch, start, upto, rows, refused)
         try:
             with self._db.transaction():
                 self._check_cursor(edge_id, epoch, start)
-                counted = self._write_rows(rows)
+                self._write_rows(rows)
                 self._db.run_many(
                     "INSERT INTO refused VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                     [(r.edge_id, r.epoch, r.leaf, r.reason[:MAX_REASON_CHARS]) for r in refused],
@@ -98,7 +90,6 @@ class SqliteReadingsView:
         except BaseException:
             self._forget_ids()
             raise
-        return counted
 
     def read(self, point: str, start_ms: int, end_ms: int) -> Iterator[Row]:
         """Rows with start_ms ≤ t_ms < end_ms ordered by (t_ms, epoch, leaf), as of the first row's moment."""
@@ -117,13 +108,13 @@ class SqliteReadingsView:
         )
         return [row[0] for row in rows]
 
-    def refused(self, limit: int = 100) -> list[Refused]:
+    def refused(self, limit: int = 100) -> list[Refusal]:
         """What could not become rows, newest epoch and leaf first."""
         rows = self._db.all(
             "SELECT edge, epoch, leaf, reason FROM refused ORDER BY epoch DESC, leaf DESC, edge, reason LIMIT ?",
             (limit,),
         )
-        return [Refused(*row) for row in rows]
+        return [Refusal(*row) for row in rows]
 
     def counts(self) -> tuple[int, int]:
         """(rows, refusals) in the view; looks at all of them."""
@@ -146,7 +137,7 @@ class SqliteReadingsView:
         if cursor < start:
             raise CursorMoved(f"view of {edge_id} {epoch} is at leaf {cursor}, not {start}: it was cleared meanwhile")
 
-    def _write_rows(self, rows: Sequence[Row]) -> int:
+    def _write_rows(self, rows: Sequence[Row]) -> None:
         self._db.run(_BATCH)
         self._db.run("DELETE FROM temp.batch")
         self._db.run_many(f"INSERT INTO temp.batch VALUES ({', '.join('?' * 11)})", map(self._stored, rows))  # noqa: S608
@@ -157,7 +148,6 @@ class SqliteReadingsView:
                 f"readings view {self._db.path}: {len(rows)} rows written, {counted} found; another content stands"
                 " at their place, so rebuild the view (hakari view rebuild)"
             )
-        return counted
 
     def _stored(self, row: Row) -> tuple[object, ...]:
         if not 0 <= row.raw < RAW_LIMIT:
@@ -182,7 +172,7 @@ class SqliteReadingsView:
 
 
 def _check_places(
-    edge_id: str, epoch: int, start: int, upto: int, rows: Sequence[Row], refused: Sequence[Refused]
+    edge_id: str, epoch: int, start: int, upto: int, rows: Sequence[Row], refused: Sequence[Refusal]
 ) -> None:
     for row in rows:
         if row.epoch != epoch or not start <= row.leaf < upto or not row.point.startswith(f"{edge_id}/"):

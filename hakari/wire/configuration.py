@@ -6,16 +6,17 @@ The text is what is hashed; leaves carry it in parts before its first use, again
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
 from hakari.errors import DataProblem
 from hakari.registers.profile import Profile
-from hakari.wire.leaf import MAX_SHOWN_CHARS, ConfigurationPart
+from hakari.wire.leaf import MAX_PARTS, MAX_SHOWN_CHARS, ConfigurationPart
 
 PART_CHARS = 7000
-MAX_PARTS = 1000
+MAX_TEXT_CHARS = MAX_PARTS * PART_CHARS
+MAX_OPEN = 16
 
 
 class ConfigurationMalformed(DataProblem):
@@ -65,32 +66,62 @@ def parse(text: str) -> MeteringConfiguration:
 
 
 def parts_of(text: str) -> list[ConfigurationPart]:
-    """`text` in parts that fit a leaf each."""
+    """`text` in parts that fit a leaf each; ConfigurationMalformed where it is too long for that."""
+    if len(text) > MAX_TEXT_CHARS:
+        raise ConfigurationMalformed(f"configuration has {len(text)} characters, limit {MAX_TEXT_CHARS}; read less")
     pieces = [text[k : k + PART_CHARS] for k in range(0, len(text), PART_CHARS)]
     digest = sha256_of(text)
     return [ConfigurationPart(sha256=digest, part=k, of=len(pieces), text=piece) for k, piece in enumerate(pieces)]
 
 
+class _Open(NamedTuple):
+    """A configuration of `of` parts that is not whole yet."""
+
+    of: int
+    parts: dict[int, str]
+
+
 class Assembler:
-    """Joins parts to configurations; a text counts only if its hash is the one that its parts name."""
+    """Joins parts to configurations; a text counts only if its hash is the one that its parts name.
+
+    At most 16 are open at once: the one that was begun first is forgotten for another, since an edge logs its
+    configuration without a pause and again in every epoch.
+    """
 
     def __init__(self) -> None:
-        self._parts: dict[str, dict[int, str]] = {}
+        self._open: dict[str, _Open] = {}
         self.complete: dict[str, MeteringConfiguration] = {}
-        self.texts: dict[str, str] = {}
 
     def add(self, part: ConfigurationPart) -> MeteringConfiguration | None:
-        """The configuration that `part` completed, if any; ConfigurationMalformed when it is not its hash."""
+        """The configuration that `part` completed, if any.
+
+        ConfigurationMalformed when the part does not fit those before it, or all of them not their hash; what
+        was open under that hash is then forgotten.
+        """
         if part.sha256 in self.complete:
             return self.complete[part.sha256]
-        seen = self._parts.setdefault(part.sha256, {})
-        seen[part.part] = part.text
-        if len(seen) < part.of:
+        collected = self._collected(part)
+        if collected is None:
             return None
-        text = "".join(seen[k] for k in sorted(seen))
-        del self._parts[part.sha256]
+        text = "".join(collected[k] for k in range(part.of))
         if sha256_of(text) != part.sha256:
             raise ConfigurationMalformed(f"configuration parts do not give their hash {part.sha256}")
         self.complete[part.sha256] = parse(text)
-        self.texts[part.sha256] = text
         return self.complete[part.sha256]
+
+    def _collected(self, part: ConfigurationPart) -> dict[int, str] | None:
+        """Every part by number once `part` is the last one, None before."""
+        seen = self._open.pop(part.sha256, None) or _Open(part.of, {})
+        if part.part >= part.of or part.of != seen.of:
+            raise ConfigurationMalformed(
+                f"configuration part {part.part} of {part.of} does not go with the {seen.of} parts of {part.sha256}"
+            )
+        seen.parts[part.part] = part.text
+        if sum(map(len, seen.parts.values())) > MAX_TEXT_CHARS:
+            raise ConfigurationMalformed(f"configuration {part.sha256} has more than {MAX_TEXT_CHARS} characters")
+        if len(seen.parts) == part.of:
+            return seen.parts
+        if len(self._open) >= MAX_OPEN:
+            del self._open[next(iter(self._open))]
+        self._open[part.sha256] = seen
+        return None

@@ -19,6 +19,7 @@ VERSION = 1
 MAX_LEAF_BYTES = 40 * 1024
 MAX_CARRIER_BYTES = 64 * 1024
 MAX_SHOWN_CHARS = 200
+MAX_PARTS = 1000
 
 Ms = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -75,8 +76,8 @@ class ConfigurationPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """Part `part` of `of` of the configuration text whose SHA-256 (hex) is `sha256`."""
 
     sha256: Annotated[str, msgspec.Meta(min_length=64, max_length=64)]
-    part: Annotated[int, msgspec.Meta(ge=0, le=999)]
-    of: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+    part: Annotated[int, msgspec.Meta(ge=0, lt=MAX_PARTS)]
+    of: Annotated[int, msgspec.Meta(ge=1, le=MAX_PARTS)]
     text: str
 
 

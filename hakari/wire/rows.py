@@ -7,6 +7,7 @@ be derived is refused with a sentence and never guessed. Times are UTC milliseco
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from hakari.errors import DataProblem
@@ -24,6 +25,7 @@ MAX_FUTURE_MS = 5 * 60 * 1000
 MAX_REFUSALS = 20
 MAX_REFUSAL_CHARS = 300
 MAX_CONFIGURATIONS = 256
+MAX_CHOICES = 256
 PROTOCOL = "modbus"
 
 Configurations = Mapping[str, MeteringConfiguration]
@@ -69,17 +71,19 @@ class Place(NamedTuple):
     i: int
 
 
-def derive(place: Place, leaf: Leaf, configurations: Configurations, not_after_ms: int | None = None) -> Derived:
+def derive(place: Place, leaf: Leaf, configurations: Configurations, points: frozenset[str] | None = None) -> Derived:
     """The rows of the leaf that stands at `place`; a carried leaf's rows have its carrier's place.
 
-    `configurations` by hash. A sample with a slot after `not_after_ms` is refused. RowsRefused when the leaf
-    does not belong to its place or its configuration is unknown; a carried leaf, a sample or a meter that
-    cannot be used is among the refusals while the others give rows. One row a point, slot and sample: of a
-    repeated one the best quality, then the first.
+    `configurations` by hash. With `points` only their rows are made, while all meters are checked and the
+    refusals are the same. RowsRefused when the leaf does not belong to its place or its configuration is
+    unknown; a carried leaf, a sample or a meter that cannot be used is among the refusals while the others
+    give rows. A sample whose slot lies more than five minutes after the time at which its own leaf was cut is
+    such a one: its clock was set back since, so that nobody knows when it was taken. One row a point, slot and
+    sample: of a repeated one the best quality, then the first.
     """
     if (leaf.edge, leaf.epoch, leaf.i) != place:
         raise RowsRefused(f"leaf says it is {leaf.edge} {leaf.epoch}/{leaf.i} but stands at {_shown(place)}")
-    collected = _Collected(place, not_after_ms)
+    collected = _Collected(place, None if points is None else _names_by_meter(place.edge_id, points))
     if leaf.samples:
         collected.add_leaf(leaf, configurations)
     if leaf.carried is not None:
@@ -96,15 +100,14 @@ def rows_of_leaf(edge_id: str, epoch: int, leaf: Leaf, configurations: Configura
 
 
 def once(rows: Iterable[Row]) -> list[Row]:
-    """Rows by (t_ms, epoch, leaf), one an identity (point, boot, mono_ms): the first place that holds it (I10)."""
-    seen: set[tuple[str, str, int]] = set()
-    kept: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row.t_ms, row.epoch, row.leaf, row.point, row.boot, row.mono_ms)):
-        identity = (row.point, row.boot, row.mono_ms)
-        if identity not in seen:
-            seen.add(identity)
-            kept.append(row)
-    return kept
+    """Rows by (t_ms, epoch, leaf), one an identity (point, boot, mono_ms): that of the earliest place (I10).
+
+    The place decides, not the slot: leaves that come later can never displace a reading that counted before.
+    """
+    first: dict[tuple[str, str, int], Row] = {}
+    for row in sorted(rows, key=lambda row: (row.epoch, row.leaf, row.t_ms)):
+        first.setdefault((row.point, row.boot, row.mono_ms), row)
+    return sorted(first.values(), key=lambda row: (row.t_ms, row.epoch, row.leaf, row.point, row.boot, row.mono_ms))
 
 
 def carried_leaf(leaf: Leaf) -> Leaf | None:
@@ -124,9 +127,9 @@ def _carried(place: Place, carried: Carried) -> Leaf:
 class _Collected:
     """Rows and refusals of one place."""
 
-    def __init__(self, place: Place, not_after_ms: int | None) -> None:
+    def __init__(self, place: Place, wanted: Mapping[str, frozenset[str]] | None) -> None:
         self._place = place
-        self._not_after_ms = not_after_ms
+        self._wanted = wanted
         self._rows: dict[tuple[str, int, str, int], Row] = {}
         self._refusals: dict[str, None] = {}
 
@@ -149,9 +152,12 @@ class _Collected:
             raise RowsRefused(f"configuration {leaf.cfg} is that of {configuration.edge}, the leaf that of {leaf.edge}")
         unusable = _unusable_meters(configuration)
         for sample in leaf.samples:
-            if self._not_after_ms is not None and sample.slot_ms > self._not_after_ms:
-                ahead_s = (sample.slot_ms - self._not_after_ms + MAX_FUTURE_MS) // 1000
-                self.refuse(f"slot {sample.slot_ms} lies {ahead_s} s in the future, limit {MAX_FUTURE_MS // 1000} s")
+            if sample.slot_ms - leaf.wall_ms > MAX_FUTURE_MS:
+                ahead_s = (sample.slot_ms - leaf.wall_ms) // 1000
+                self.refuse(
+                    f"slot {sample.slot_ms} lies {ahead_s} s in the future of leaf {leaf.epoch}/{leaf.i},"
+                    f" limit {MAX_FUTURE_MS // 1000} s"
+                )
                 continue
             for meter_id, blocks in _by_meter(sample).items():
                 meter = configuration.meter(meter_id)
@@ -162,13 +168,14 @@ class _Collected:
                     self._add_meter(meter, blocks, sample, leaf.boot, configuration.max_lag_ms)
 
     def _add_meter(self, meter: Meter, blocks: list[Block], sample: Sample, boot: str, max_lag_ms: int) -> None:
+        names = None if self._wanted is None else self._wanted.get(meter.id, _NONE)
         try:
-            read = decode_sample(meter.profile, meter.id, [_exchange(block) for block in blocks])
+            read = decode_sample(meter.profile, meter.id, [_exchange(block, meter.unit) for block in blocks], names)
         except DataProblem as error:
             self.refuse(f"meter {meter.id!r}, slot {sample.slot_ms}: {error}")
             return
         for block, readings in zip(blocks, read, strict=True):
-            reason = _untimely(block, sample, max_lag_ms)
+            reason = _untimely(block, sample, max_lag_ms) if readings else ""
             for reading in readings:
                 self._add_reading(reading, reason, sample, boot)
 
@@ -187,6 +194,21 @@ class _Collected:
         )  # fmt: skip
 
 
+_NONE: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=MAX_CHOICES)
+def _names_by_meter(edge_id: str, points: frozenset[str]) -> dict[str, frozenset[str]]:
+    """The names of an edge's `points` by meter; those of other edges and what is no point are nobody's."""
+    names: dict[str, set[str]] = {}
+    for point in points:
+        edge, _, local = point.partition("/")
+        meter, _, name = local.partition("/")
+        if edge == edge_id:
+            names.setdefault(meter, set()).add(name)
+    return {meter: frozenset(found) for meter, found in names.items()}
+
+
 def _by_meter(sample: Sample) -> dict[str, list[Block]]:
     blocks: dict[str, list[Block]] = {}
     for block in sample.blocks:
@@ -194,15 +216,18 @@ def _by_meter(sample: Sample) -> dict[str, list[Block]]:
     return blocks
 
 
-def _exchange(block: Block) -> tuple[bytes, bytes | None, str]:
-    """A block as decoding takes it; RowsRefused for another protocol or text that is not hexadecimal."""
+def _exchange(block: Block, unit: int) -> tuple[bytes, bytes | None, str]:
+    """A block as decoding takes it; RowsRefused for another protocol or unit, or text that is not hexadecimal."""
     if block.protocol.split("-")[0] != PROTOCOL:
         raise RowsRefused(f"protocol {block.protocol!r} is not known, known is {PROTOCOL}")
     try:
         answer = bytes.fromhex(block.answer) if block.answer else None
-        return bytes.fromhex(block.request), answer, block.error
+        request = bytes.fromhex(block.request)
     except ValueError as error:
         raise RowsRefused(f"request or answer of a block is not hexadecimal: {error}") from error
+    if request[:1] != bytes([unit]):
+        raise RowsRefused(f"request {block.request!r} does not ask unit {unit}, where the configuration has the meter")
+    return request, answer, block.error
 
 
 def _untimely(block: Block, sample: Sample, max_lag_ms: int) -> str:

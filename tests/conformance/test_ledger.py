@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hakari.ledger.port import MAX_LIST, Ledger, LedgerRefused, PeriodKey
-from hakari.ledger.types import BadId, JobRecord, PeriodRecord, ProjectRecord, State, TokenRecord
+from hakari.ledger.types import BadId, PeriodRecord, ProjectRecord, State, TokenRecord
 from hakari.store.ledger_sql import SqlLedger
 
 JULY = (1_467_331_200_000, 1_470_009_600_000)
@@ -229,24 +229,30 @@ def test_a_token_is_kept_by_its_hash_and_revoked_for_ever(opened: Ledger) -> Non
     assert opened.tokens() == [msgspec.structs.replace(token, revoked=True)]
 
 
-def test_a_job_goes_to_one_worker(opened: Ledger) -> None:
-    for name in ("b", "a"):
-        opened.put_job(JobRecord(name, "compute", "vn017", "queued", 1, 1))
-    taken: list[JobRecord | None] = []
-    workers = [threading.Thread(target=lambda: taken.append(opened.take_job(5))) for _ in range(3)]
+def test_of_many_that_lock_a_period_one_does(opened: Ledger) -> None:
+    submitted = period()
+    opened.put_project(project())
+    opened.put_period(submitted)
+    for state in BEFORE_LOCKED[1:]:
+        opened.advance(submitted.period_id, state)
+    refused: list[LedgerRefused] = []
+
+    def once(statement: str) -> None:
+        try:
+            opened.lock(msgspec.structs.replace(submitted, state="locked", statement=statement))
+        except LedgerRefused as error:
+            refused.append(error)
+
+    workers = [threading.Thread(target=once, args=(name,)) for name in "abc"]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert sorted(job.job_id for job in taken if job is not None) == ["a", "b"]
-    opened.finish_job("a", "failed", 6, "why")
-    assert opened.job("a") == JobRecord("a", "compute", "vn017", "failed", 1, 6, "why")
-    with pytest.raises(LedgerRefused, match="not running"):
-        opened.finish_job("a", "done", 7)
-    with pytest.raises(LedgerRefused, match="done or failed"):
-        opened.finish_job("b", "queued", 7)
-    with pytest.raises(LedgerRefused):
-        opened.put_job(JobRecord("a", "compute", "vn017", "queued", 1, 1))
+    assert len(refused) == 2
+    stored = opened.period(submitted.period_id)
+    assert stored is not None
+    assert stored.state == "locked"
+    assert stored.statement in "abc"
 
 
 def test_migrating_again_changes_nothing(opened: Ledger) -> None:

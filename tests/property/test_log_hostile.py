@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hakari.log.checkpoint import Checkpoint, CheckpointInvalid, open_checkpoint, origin_of, sign_checkpoint
+from hakari.log.checkpoint import Checkpoint, CheckpointInvalid, claimed, open_checkpoint, sign_checkpoint
 from hakari.log.keyfile import public_bytes
 from hakari.log.mark import Cosigner, MarkInvalid, cosign, open_mark
 from hakari.log.note import NoteInvalid, SigningKey, VerifierKey, decode64, open_note, sign, take_apart
@@ -80,7 +80,7 @@ def test_only_what_was_signed_opens(note: bytes) -> None:
     assert opens(lambda: open_checkpoint(note, public), CheckpointInvalid) == (note == NOTES[1])
     assert opens(lambda: open_mark(note, [INGEST.verifier]), MarkInvalid) == (note == NOTES[2])
     assert opens(lambda: open_roster(note, OWNER.verifier), RosterInvalid) == (note == NOTES[3])
-    opens(lambda: origin_of(note), CheckpointInvalid)
+    opens(lambda: claimed(note), CheckpointInvalid)
 
 
 @settings(max_examples=300, deadline=None)

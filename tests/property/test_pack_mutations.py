@@ -212,7 +212,7 @@ def _restated(packed: Packed, contents: Contents, cosigner: str) -> Contents:
     evidence = evidence_of([edge], {w.EDGE: sizes}, cuts)
     period = Period(statement.start_ms, statement.end_ms)
     result = compute(project, find("FIXTURE_PUBLISHED", "1.0"), evidence, statement.label, period)
-    stated = state_of(result, hashes, dict.fromkeys(hashes, cosigner))
+    stated = state_of(result, hashes, dict.fromkeys(hashes, cosigner), statement.roster_serial)
     note = sign_statement(stated, packed.statement)
     return {**contents, "result.json": encode(result).encode(), "statement.note": note}
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hakari.store.view import Row
 from hakari.store.view_sqlite import SqliteReadingsView
-from hakari.wire.rows import once
+from hakari.wire.rows import Row, once
 
 ROWS = st.builds(
     Row,
@@ -38,7 +37,13 @@ def test_once_is_ordered_unique_and_complete(rows: list[Row]) -> None:
     assert all(row in rows for row in kept)
     for row in kept:
         same = [r for r in rows if (r.point, r.boot, r.mono_ms) == (row.point, row.boot, row.mono_ms)]
-        assert (row.t_ms, row.epoch, row.leaf) == min((r.t_ms, r.epoch, r.leaf) for r in same)
+        assert (row.epoch, row.leaf, row.t_ms) == min((r.epoch, r.leaf, r.t_ms) for r in same)
+
+
+@given(st.lists(ROWS, max_size=30), st.integers(0, 3), st.integers(0, 4))
+def test_what_comes_later_displaces_nothing_that_counted(rows: list[Row], epoch: int, leaf: int) -> None:
+    before = [row for row in rows if (row.epoch, row.leaf) < (epoch, leaf)]
+    assert set(once(before)) <= set(once(rows))
 
 
 @given(st.lists(ROWS, max_size=30), st.data())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +32,9 @@ from tests.system.chain import Chain
 
 WAIT_S = 30.0
 BOOT = "0123456789abcdef"
+CONNACK = b"\x20\x02\x00\x00"
+SUBACK_REFUSED = b"\x90\x03\x00\x01\x80"
+SUBACK = b"\x90\x03\x00\x01\x00"
 
 
 def on_the_clock(chain: Chain) -> Chain:
@@ -167,3 +172,36 @@ class Sender:
         epoch = checkpoint.origin.epoch
         self.marks[epoch] = max(self.marks.get(epoch, 0), checkpoint.size)
         self.heard += 1
+
+
+class StrangeBroker:
+    """Answers CONNECT and SUBSCRIBE as told, then sends bytes of its own."""
+
+    def __init__(self, suback: bytes, then: bytes) -> None:
+        self._answers = (CONNACK, suback + then)
+        self.heard: list[bytes] = []
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self.connections = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._server.accept()
+            self.connections += 1
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, suppress(ConnectionResetError):
+            for answer in self._answers:
+                self.heard.append(connection.recv(4096))
+                connection.sendall(answer)
+            while data := connection.recv(4096):
+                self.heard.append(data)
+
+
+def publish_packet(topic: bytes, payload: bytes) -> bytes:
+    """A QoS 1 publish with packet id 7."""
+    rest = len(topic).to_bytes(2, "big") + topic + b"\0\7" + payload
+    assert len(rest) < 128
+    return bytes([0x32, len(rest)]) + rest

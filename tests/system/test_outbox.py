@@ -1,8 +1,7 @@
-"""The edge's outbox and ingest's inbox against real sockets: thousands of publishes end, strange brokers kill nobody."""
+"""The outbox and the inbox on real sockets: thousands of publishes end, strange brokers kill no thread."""
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,20 +12,16 @@ import pytest
 from edge.outbox import IN_FLIGHT, Outbox
 from hakari.mqtt import BrokerSettings, Link
 from hakari.names import batch_topic, mark_topic
-from ingest.inbox import Inbox
 from simulate.layout import argv, free_ports
 from simulate.processes import Processes
 from simulate.users import create
-from tests.system.forge import eventually
+from tests.system.forge import SUBACK, SUBACK_REFUSED, StrangeBroker, eventually, publish_packet
 
 pytestmark = pytest.mark.system
 
 EDGE = "solar-e1"
 PUBLISHES = 6000
 STUCK_S = 60.0
-CONNACK = b"\x20\x02\x00\x00"
-SUBACK_REFUSED = b"\x90\x03\x00\x01\x80"
-SUBACK = b"\x90\x03\x00\x01\x00"
 
 
 @pytest.fixture
@@ -67,59 +62,11 @@ def test_thousands_of_publishes_end(broker: BrokerSettings, tmp_path: Path) -> N
     outbox.stop()
 
 
-class StrangeBroker:
-    """Answers CONNECT and SUBSCRIBE as told, then sends bytes of its own."""
-
-    def __init__(self, suback: bytes, then: bytes) -> None:
-        self._answers = (CONNACK, suback + then)
-        self.heard: list[bytes] = []
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._server.getsockname()[1]
-        self.connections = 0
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            connection, _ = self._server.accept()
-            self.connections += 1
-            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
-
-    def _answer(self, connection: socket.socket) -> None:
-        with connection:
-            for answer in self._answers:
-                self.heard.append(connection.recv(4096))
-                connection.sendall(answer)
-            while data := connection.recv(4096):
-                self.heard.append(data)
-
-
-def publish_packet(topic: bytes, payload: bytes) -> bytes:
-    """A QoS 1 publish with packet id 7."""
-    rest = len(topic).to_bytes(2, "big") + topic + b"\0\7" + payload
-    assert len(rest) < 128
-    return bytes([0x32, len(rest)]) + rest
-
-
 @pytest.fixture
 def password(tmp_path: Path) -> Callable[[int], BrokerSettings]:
     """Settings for a strange broker's port."""
     (tmp_path / "secret").write_text("x\n")
     return lambda port: BrokerSettings(host="127.0.0.1", port=port, password_file="secret")
-
-
-def test_a_topic_that_is_no_text_reaches_the_quarantine(
-    tmp_path: Path, password: Callable[[int], BrokerSettings]
-) -> None:
-    """Reading such a topic once ended ingest's MQTT thread, and again after every restart."""
-    strange = StrangeBroker(SUBACK, publish_packet(b"hakari/v1/batch/\xff\xfe/x", b"payload"))
-    inbox = Inbox(password(strange.port), tmp_path)
-    inbox.start()
-    taken = inbox.take(30.0)
-    assert [(one.topic, one.payload) for one in taken] == [("hakari/v1/batch/\\xff\\xfe/x", b"payload")]
-    inbox.acknowledge(taken[0])
-    eventually("it is acknowledged", lambda: any(b"\x40\x02\x00\x07" in heard for heard in strange.heard))
-    inbox.check()
-    inbox.stop()
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,13 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.auth import hash_of
+from calc.statement import sign_statement, state_of
 from hakari.ledger import result as results
 from hakari.ledger.types import PeriodRecord, ProjectRecord, TokenRecord
+from hakari.log import rosterfile
 from hakari.log.checkpoint import Checkpoint, sign_checkpoint
+from hakari.log.note import SigningKey
+from hakari.log.roster import NamedKey, Roster
 from hakari.log.tree import extend, leaf_hash, root_of
 from hakari.names import Origin
 from hakari.registers.profile import Point, Profile
@@ -38,6 +42,9 @@ SAMPLES = 24
 POINT = "sola-e1/export/energy"
 FOREIGN_POINT = "solb-e1/export/energy"
 TOKENS = {name: f"hk_{letter * 43}" for name, letter in (("own", "a"), ("all", "b"), ("old", "c"), ("revoked", "d"))}
+
+OWNER = SigningKey("plant.example/owner", Ed25519PrivateKey.from_private_bytes(b"o" * 32))
+STATEMENT = SigningKey("plant.example/statement", Ed25519PrivateKey.from_private_bytes(b"s" * 32))
 
 PROFILE = Profile(
     id="export-meter",
@@ -101,7 +108,28 @@ def build(folder: Path) -> Served:
         ledger.put_period(period(project_id, point, "custom"))
     (folder / "plant-a-month.hakari").write_bytes(b"the pack's bytes")
     _give_tokens(ledger)
-    return Served(create_app(ledger, view, evidence, lambda: NOW_MS, folder), ledger, evidence, view, folder)
+    app = create_app(ledger, view, evidence, lambda: NOW_MS, lambda: [STATEMENT.verifier], folder)
+    return Served(app, ledger, evidence, view, folder)
+
+
+def write_roster(path: Path, *keys: SigningKey) -> None:
+    """The owner's roster with these statement keys in a new file."""
+    named = [NamedKey(key.verifier.name, str(key.verifier)) for key in keys]
+    rosterfile.create(path, lambda: Roster("plant.example", 1, statement_keys=named), OWNER)
+
+
+def locked(period: PeriodRecord, key: SigningKey = STATEMENT, **changes: Any) -> PeriodRecord:
+    """The period as calc locks it: its result, with these changes, and the statement over it."""
+    result = msgspec.structs.replace(results.decode(period.result_json), state="locked", **changes)
+    hashes = {cut.origin: "ab" * 32 for cut in result.cuts}
+    text = results.encode(result)
+    return msgspec.structs.replace(
+        period,
+        state="locked",
+        result_json=text,
+        result_sha256=results.sha256_of(text),
+        statement=sign_statement(state_of(result, hashes, {}, roster_serial=1), key).decode(),
+    )
 
 
 def _give_tokens(ledger: SqlLedger) -> None:

@@ -195,19 +195,22 @@ class World:
         carried: Carried | None = None,
         cfg: str = "",
         boot: str = BOOT,
+        wall_ms: int | None = None,
+        received_ms: int | None = None,
     ) -> bytes:
-        """Signs and appends the next leaf of `epoch`; its body."""
+        """Signs and appends the next leaf of `epoch`, cut and received at its last slot by default; its body."""
         origin = Origin(NAMESPACE, EDGE, epoch)
         head = self.evidence.head(origin)
         self.salt += 1
         last_ms = samples[-1].slot_ms if samples else START_MS
         leaf = Leaf(
             v=1, edge=EDGE, epoch=epoch, i=head.size, salt=base64.b64encode(self.salt.to_bytes(16, "big")).decode(),
-            boot=boot, mono_ms=max(0, last_ms - START_MS + HOUR_MS), wall_ms=last_ms, sync=Sync("lockstep"), cfg=cfg,
+            boot=boot, mono_ms=max(0, last_ms - START_MS + HOUR_MS),
+            wall_ms=last_ms if wall_ms is None else wall_ms, sync=Sync("lockstep"), cfg=cfg,
             sw="hakari test", samples=list(samples), configuration=part, carried=carried,
         )  # fmt: skip
         body = encode(leaf)
-        self.append(origin, body, last_ms)
+        self.append(origin, body, last_ms if received_ms is None else received_ms)
         return body
 
     def append(self, origin: Origin, body: bytes, received_ms: int) -> None:

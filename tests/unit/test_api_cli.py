@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -14,24 +15,38 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from api.auth import hash_of
 from api.cli import api, user
 from api.problems import MAX_BODY_BYTES
-from api.run import CannotListen, listen
-from api.settings import ApiSettings, read
+from api.run import CannotListen, LedgerNotReady, listen
+from api.settings import ApiTable, read
 from hakari.errors import HakariError
+from hakari.log.rosterfile import RosterFileInvalid
 from hakari.settings import SettingsRefused
-from hakari.store.ledger_sql import SqlLedger
-from tests.unit.api_world import POINT, build, project
+from hakari.store.ledger_sql import LedgerUnavailable, SqlLedger
+from tests.unit.api_world import OWNER, POINT, STATEMENT, build, locked, period, project, write_roster
 
-STORES = 'ledger = "sqlite:///ledger.sqlite"\nevidence = "evidence.sqlite"\nview = "view.sqlite"\nport = 0\n'
+STORES = """[api]
+ledger = "sqlite:///ledger.sqlite"
+evidence = "evidence.sqlite"
+view = "view.sqlite"
+roster_file = "roster.note"
+owner_key = "owner.pub"
+port = 0
+"""
+
+
+NOWHERE = ApiTable(ledger="", evidence="", view="", roster_file="", owner_key="")
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "api.toml"
     path.write_text(STORES + 'pack_dir = "."\n')
+    write_roster(tmp_path / "roster.note", STATEMENT)
+    (tmp_path / "owner.pub").write_text(f"{OWNER.verifier}\n")
     return path
 
 
@@ -104,33 +119,86 @@ def test_a_token_does_not_last_for_ever(config: Path, days: str) -> None:
 
 
 def test_paths_lie_beside_the_settings_and_overrides_win(config: Path) -> None:
-    settings = read(config, {"HAKARI_API__PORT": "9000"})
+    settings = read(config, {"HAKARI_API__API__PORT": "9000"})
     assert settings.port == 9000
     assert settings.ledger == f"sqlite:///{config.parent / 'ledger.sqlite'}"
     assert Path(settings.evidence) == config.parent / "evidence.sqlite"
+    assert Path(settings.roster_file) == config.parent / "roster.note"
+    assert Path(settings.owner_key) == config.parent / "owner.pub"
+    text = str(OWNER.verifier)
+    assert read(config, {"HAKARI_API__API__OWNER_KEY": text}).owner_key == text
     config.write_text(STORES + "prot = 1\n")
-    with pytest.raises(SettingsRefused, match="did you mean port"):
+    with pytest.raises(SettingsRefused, match=r"\[api\]\.prot .*did you mean port"):
         read(config, {})
 
 
 def test_an_address_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = ApiSettings(ledger="", evidence="", view="", port=taken.getsockname()[1])
+        settings = replace(NOWHERE, port=taken.getsockname()[1])
         with pytest.raises(CannotListen, match="choose another host or port"):
             listen(settings)
     with pytest.raises(CannotListen, match="choose another host or port"):
-        listen(ApiSettings(ledger="", evidence="", view="", host="no.such.host.invalid"))
+        listen(replace(NOWHERE, host="no.such.host.invalid"))
 
 
 def test_missing_stores_end_the_process_with_one_sentence(config: Path) -> None:
+    made(config, "--project", "*")
+    assert "evidence.sqlite" in str(refused(config, HakariError))
+
+
+def refused(config: Path, kind: type[HakariError]) -> HakariError:
+    """The sentence with which the API refuses to start."""
     result = CliRunner().invoke(api, ["run", "--config", str(config)])
-    assert isinstance(result.exception, HakariError)
-    assert "evidence.sqlite" in str(result.exception)
+    assert isinstance(result.exception, kind), result.exception
+    return result.exception
+
+
+def test_a_ledger_that_calc_did_not_make_is_refused_and_left_alone(config: Path) -> None:
+    path = config.parent / "ledger.sqlite"
+    error = refused(config, LedgerNotReady)
+    assert error.exit_code == 3
+    assert "run hakari project add or hakari calc run first" in str(error)
+    assert not path.exists()
+    with sqlite3.connect(path) as raw:
+        raw.execute("CREATE TABLE alembic_version (version_num)")
+        raw.execute("INSERT INTO alembic_version VALUES ('0000')")
+    raw.close()
+    before = path.read_bytes()
+    assert "has schema 0000" in str(refused(config, LedgerNotReady))
+    assert path.read_bytes() == before
+
+
+def test_a_ledger_opened_for_reading_takes_no_change(tmp_path: Path) -> None:
+    served = build(tmp_path)
+    ledger = SqlLedger(f"sqlite:///{tmp_path / 'ledger.sqlite'}", read_only=True)
+    assert [one.project_id for one in ledger.projects()] == ["plant-a", "plant-b"]
+    with pytest.raises(LedgerUnavailable, match="readonly"):
+        ledger.put_project(project("plant-c", POINT))
+    ledger.close()
+    served.close()
+
+
+@pytest.mark.parametrize("broken", ["missing", "foreign", "no-roster"])
+def test_without_a_roster_of_the_owner_nothing_is_served(config: Path, broken: str) -> None:
+    roster = config.parent / "roster.note"
+    if broken == "missing":
+        roster.unlink()
+    elif broken == "foreign":
+        (config.parent / "owner.pub").write_text(f"{STATEMENT.verifier}\n")
+    else:
+        roster.write_text("no roster\n")
+    error = refused(config, RosterFileInvalid)
+    assert error.exit_code == 3
+    assert "roster.note" in str(error)
 
 
 @pytest.mark.system
 def test_the_process_serves_and_ends_cleanly_on_sigterm(config: Path, root: Path) -> None:
-    build(config.parent).close()
+    served = build(config.parent)
+    submitted = period("plant-a", POINT, "month")
+    served.ledger.put_period(replace(submitted, state="submitted"))
+    served.ledger.lock(locked(submitted))
+    served.close()
     token = made(config, "--project", "plant-a")["token"]
     program = "import sys; from hakari.cli.root import main; sys.exit(main(sys.argv[1:]))"
     process = subprocess.Popen(
@@ -145,10 +213,10 @@ def test_the_process_serves_and_ends_cleanly_on_sigterm(config: Path, root: Path
         assert process.stdout is not None
         address = json.loads("".join(process.stdout.readline() for _ in range(3)))["address"]
         headers = {"authorization": f"Bearer {token}"}
-        period = httpx.get(f"{address}/v1/periods/plant-a-month", headers=headers)
-        assert period.status_code == 200
-        assert period.json()["standing"] == "recalled"
-        assert "server" not in period.headers
+        shown = httpx.get(f"{address}/v1/periods/plant-a-month", headers=headers)
+        assert shown.status_code == 200
+        assert (shown.json()["state"], shown.json()["credits"]) == ("locked", True)
+        assert "server" not in shown.headers
         assert httpx.get(f"{address}/v1/periods/plant-b-month", headers=headers).status_code == 404
         assert httpx.get(f"{address}/v1/projects").status_code == 401
         large = httpx.post(f"{address}/v1/projects", content=b"x" * (MAX_BODY_BYTES + 1))

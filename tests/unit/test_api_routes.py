@@ -12,11 +12,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from api.queries import instant_ms, time_text
+from api.queries import instant_ms
 from hakari.ledger.result import PeriodResult
 from hakari.log.tree import extend, leaf_hash, root_of
+from hakari.period import time_text
 from hakari.store.evidence import StoredLeaf
 from hakari.wire.envelope import deflate
+from hakari.wire.rows import once
 from tests.unit.api_world import END_MS, EPOCH, HOUR_MS, POINT, SAMPLES, START_MS, Served, build
 
 RANGE = f"point={POINT}&start=2016-07-01T00:00:00Z&end=2016-07-02T00:00:00Z"
@@ -150,6 +152,26 @@ def test_a_reading_that_was_carried_is_shown_once(served: Served) -> None:
     assert len(rows) == 2
     one_hour = f"/v1/readings?point={POINT}&start=2016-07-01T00:00:00Z&end=2016-07-01T01:00:00Z"
     assert [one["epoch"] for one in served.json(one_hour)["items"]] == [EPOCH]
+
+
+def test_readings_are_those_that_calc_counts_in_any_span(tmp_path: Path) -> None:
+    """One identity at two slots counts at the first one, even where only the second one is asked for."""
+    made = build(tmp_path)
+    whole = f"/v1/readings?point={POINT}&start=2016-07-01T00:00:00Z&end=2016-07-31T00:00:00Z"
+    before = made.json(whole)["items"]
+    first, second = list(made.view.read(POINT, START_MS, START_MS + 2 * HOUR_MS))
+    later = [
+        first._replace(t_ms=START_MS + 30 * HOUR_MS, leaf=7),
+        second._replace(t_ms=START_MS + 31 * HOUR_MS, leaf=7, boot="fedcba9876543210"),
+    ]
+    made.view.write("sola-e1", EPOCH, 8, later, [], 7)
+    counted = once(made.view.read(POINT, 0, END_MS))
+    after = made.json(whole)["items"]
+    assert [instant_ms("time", one["time"]) for one in after] == [row.t_ms for row in counted]
+    assert len(after) == len(before) + 1
+    hours = (f"start=2016-07-02T{hour:02}:00:00Z&end=2016-07-02T{hour + 1:02}:00:00Z" for hour in (6, 7))
+    assert [len(made.json(f"/v1/readings?point={POINT}&{span}")["items"]) for span in hours] == [0, 1]
+    made.close()
 
 
 def test_leaves_link_to_their_neighbours_and_show_their_checkpoint(served: Served) -> None:

@@ -40,7 +40,8 @@ def test_a_parameter_is_converted_exactly_to_the_declared_unit() -> None:
     [
         ('zone = "Etc/UTC"\n', "", "time zone is missing"),
         ('zone = "Etc/UTC"', 'zone = "Mars/Base"', "Mars/Base"),
-        ('name = "Test plant"', 'nmae = "Test plant"', "nmae"),
+        ('name = "Test plant"', 'nmae = "Test plant"', r"p\.toml: \[project\]\.nmae .*; did you mean name"),
+        ("accuracy_class", "acuracy_class", r"\[monitored#1\.points#1\]\.acuracy_class .* did you mean accuracy_class"),
         ('id = "plant"', 'id = "../plant"', r"\.\./plant"),
         ('name = "EF"', 'name = "EG"', r"\[\[parameter\]\] EF is missing"),
         ('parameter = "IMP"', 'parameter = "IMPORT"', r"\[\[monitored\]\] IMP is missing"),

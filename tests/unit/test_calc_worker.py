@@ -23,9 +23,9 @@ from calc.project import read_project
 from calc.source import ProjectSource
 from calc.statement import StatementInvalid, open_statement
 from calc.verify import CREDITS_NOTHING, Verdict, verify_pack
-from calc.worker import locked_cuts
+from calc.worker import MethodologyChanged, locked_cuts
 from hakari.errors import HakariError, Refused
-from hakari.ledger.result import PeriodResult, decode
+from hakari.ledger.result import PeriodResult, decode, encode
 from hakari.ledger.types import PeriodRecord
 from hakari.log.note import SigningKey
 from hakari.pack.reader import load, read
@@ -35,6 +35,7 @@ from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.leaf import Carried, LeafMalformed
 from hakari.wire.leaf import decode as leaf_decode
 from hakari.wire.rows import Configurations, Row, derive
+from ingest.feed import Feeder
 from tests.unit import calc_world as w
 
 JULY = "plant-2016-07"
@@ -206,6 +207,65 @@ def test_rows_after_the_cut_do_not_disturb_locking(plant: Plant) -> None:
     assert run.lock_period(plant.config, JULY).state == "locked"
 
 
+def ahead(plant: Plant, *, wall_ms: int) -> int:
+    """A month with a leaf in its middle that has a slot ten days after the month; when that leaf was received."""
+    readings, cfg = w.month(), plant.world.configure()
+    plant.world.record(readings[:200], cfg)
+    now_ms = readings[199][0]
+    late = w.sample((w.END_MS + 240 * w.HOUR_MS, 9_000_000, 90_000))
+    late = msgspec.structs.replace(late, mono_ms=w.sample(readings[199]).mono_ms + 1)
+    plant.world.leaf(1, samples=[late], cfg=cfg, wall_ms=wall_ms, received_ms=now_ms)
+    plant.world.record(readings[200:], cfg)
+    plant.world.write_settings()
+    plant.register(w.project_text())
+    view = SqliteReadingsView(plant.folder / "view.db")
+    Feeder(plant.world.evidence, view).catch_up()
+    view.close()
+    return now_ms
+
+
+def test_an_edge_whose_clock_was_ahead_for_a_leaf_can_be_locked_and_makes_no_period(plant: Plant) -> None:
+    """The view used to leave out what lay in ingest's future, which the leaves of a pack cannot tell."""
+    ahead(plant, wall_ms=w.END_MS + 240 * w.HOUR_MS)
+    assert sorted(plant.computed()) == ["plant-2016", JULY, "plant-2016-08"]
+    locked = run.lock_period(plant.config, JULY)
+    assert decode(locked.result_json).reductions_tco2 == "3.348"
+    verdict = plant.verify(plant.pack())
+    assert (verdict.problems, verdict.state, verdict.reductions_tco2) == ([], "locked", "3.348")
+
+
+def test_a_slot_in_its_leafs_future_is_refused_alike_by_compute_lock_and_verify(plant: Plant) -> None:
+    now_ms = ahead(plant, wall_ms=w.START_MS + 199 * w.HOUR_MS)
+    assert now_ms == w.START_MS + 199 * w.HOUR_MS
+    result = plant.result()
+    (refusal,) = result.refusals
+    assert "evidence cannot be read: leaf site-e1 1/26: slot" in refusal
+    assert "in the future of leaf 1/26, limit 300 s" in refusal
+    with pytest.raises(LockRefused, match="in the future of leaf 1/26"):
+        run.lock_period(plant.config, JULY)
+    verdict = plant.verify(plant.pack())
+    assert (verdict.problems, verdict.reductions_tco2, verdict.refusals) == ([], "3.348", [refusal])
+
+
+def test_a_slot_in_ingests_future_makes_no_period(plant: Plant) -> None:
+    cfg = plant.world.configure()
+    plant.world.record(w.month(), cfg)
+    far = w.sample((4_000_000_000_000, 9_000_000, 90_000))
+    plant.world.leaf(1, samples=[far], cfg=cfg, received_ms=w.END_MS)
+    plant.world.write_settings()
+    plant.register(w.project_text())
+    assert sorted(plant.computed()) == ["plant-2016", JULY, "plant-2016-08"]
+
+
+def test_another_methodology_than_the_registered_one_is_said_as_such(plant: Plant) -> None:
+    plant.begin(w.project_text())
+    with run.room(plant.config) as room:
+        (record,) = room.ledger.projects()
+        other = msgspec.structs.replace(record, methodology_sha256="ab" * 32)
+        with pytest.raises(MethodologyChanged, match="was registered with methodology content"):
+            room.worker().compute_project(other, 1)
+
+
 def test_an_open_period_is_refused(plant: Plant) -> None:
     plant.begin(w.project_text())
     plant.computed()
@@ -274,7 +334,7 @@ def test_a_period_over_new_year_is_split_at_the_plants_midnight_and_rounded_once
     plant.begin(text, readings)
     with run.room(plant.config) as room:
         project = read_project(text.encode(), "p.toml")
-        source = ProjectSource(project, room.roster, room.evidence)
+        source = ProjectSource(project, room.signed.roster, room.evidence)
         source.refresh()
         period = Period(slots[0], slots[-1])
         methodology = find("FIXTURE_PUBLISHED", "1.0")
@@ -341,7 +401,7 @@ def test_a_better_result_signed_by_the_statement_key_itself_is_found(plant: Plan
     with run.room(plant.config) as room:
         cuts = locked_cuts(result)
         note = signed(better, cuts, room.evidence, room.keys)
-    forged = _rebuilt(pack, result_json=run.result_bytes(better), statement_note=note)
+    forged = _rebuilt(pack, result_json=encode(better).encode(), statement_note=note)
     verdict = plant.verify(forged)
     assert not verdict.ok
     assert any("reductions_tco2 is stated as" in p.text and p.entry == "result.json" for p in verdict.problems)
@@ -356,7 +416,7 @@ def test_a_pack_claims_to_be_locked_though_nothing_was_published(plant: Plant) -
     locked = msgspec.structs.replace(result, state="locked")
     with run.room(plant.config) as room:
         note = signed(locked, locked_cuts(result), room.evidence, room.keys)
-    verdict = plant.verify(_rebuilt(pack, result_json=run.result_bytes(locked), statement_note=note))
+    verdict = plant.verify(_rebuilt(pack, result_json=encode(locked).encode(), statement_note=note))
     assert any("the period is locked although parameter EF is demo" in problem.text for problem in verdict.problems)
 
 

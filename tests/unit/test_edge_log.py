@@ -125,6 +125,16 @@ def test_long_batches_are_cut_and_every_block_is_kept() -> None:
     assert sum(len(one.blocks) for leaf in leaves(spool, 1_700_000_000) for one in leaf.samples) == 153
 
 
+def test_samples_never_lie_in_the_future_of_their_leaf_though_the_clock_steps_back() -> None:
+    spool = Spool(":memory:")
+    log = log_on(spool)
+    log.start(CONFIGURATION, at(1_700_000_000_000))
+    log.add_sample(sample(1_700_003_600_000), at(1_700_003_600_000), 10)
+    log.cut(at(1_700_000_060_000))
+    (leaf,) = [leaf for leaf in leaves(spool, 1_700_000_000) if leaf.samples]
+    assert leaf.wall_ms == leaf.samples[-1].slot_ms
+
+
 def test_only_what_is_known_as_stored_leaves_the_ring() -> None:
     spool = Spool(":memory:")
     log = log_on(spool)

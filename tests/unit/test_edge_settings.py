@@ -107,7 +107,11 @@ def test_serial_of_the_nameplate_is_expected_of_the_meter(tmp_path: Path) -> Non
         (OWNER, "owner", "owner_key is no verifier key"),
         ('key_file = "edge.pem"', 'key_file = "-----BEGIN PRIVATE KEY-----"', "holds a secret instead of a path"),
         ('id = "export"', 'id = "Export"', "meter id 'Export'"),
-        ("interval_s = 900", 'interval_s = 900\n\n[clock]\nsource = "lockstep"', "[clock].address = '' does not go with source 'lockstep'"),
+        (
+            "interval_s = 900",
+            'interval_s = 900\n\n[clock]\nsource = "lockstep"',
+            "[clock].address = '' does not go with",
+        ),
         ("interval_s = 900", "interval_s = 900\ninterval = 9", "did you mean interval_s"),
         ('password_file = "mqtt.txt"', 'password = "hunter2"', "did you mean password_file"),
         ("unit = 1", "unit = 256", "unit"),

@@ -14,12 +14,12 @@ from hakari.names import Origin
 from hakari.registers.profile import Point, Profile
 from hakari.store.evidence import StoredLeaf
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
-from hakari.store.view import CursorMoved, Refused, Row
+from hakari.store.view import CursorMoved, Refusal
 from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.configuration import Meter, MeteringConfiguration, parts_of, sha256_of, text_of
 from hakari.wire.envelope import deflate
 from hakari.wire.leaf import Block, Carried, Leaf, Sample, Sync, encode
-from hakari.wire.rows import MAX_FUTURE_MS
+from hakari.wire.rows import MAX_FUTURE_MS, Row
 from ingest.feed import STEP_LEAVES, EvidenceIncomplete, Fed, Feeder
 
 EDGE = "sola-e1"
@@ -46,17 +46,19 @@ class Plant:
         self.evidence = evidence
         self.counter = 0
 
-    def leaf(self, origin: Origin, cfg: str = "") -> Leaf:
+    def leaf(self, origin: Origin, cfg: str = "", wall_ms: int = SLOT) -> Leaf:
         salt = base64.b64encode(bytes(16)).decode()
         i = self.evidence.head(origin).size
         boot = "0123456789abcdef"
-        return Leaf(1, origin.edge_id, origin.epoch, i, salt, boot, 1, SLOT, Sync("lockstep"), cfg, "hakari")
+        return Leaf(1, origin.edge_id, origin.epoch, i, salt, boot, 1, wall_ms, Sync("lockstep"), cfg, "hakari")
 
     def sampled(self, origin: Origin, cfg: str, slot_ms: int, meter: str = "main") -> Leaf:
         self.counter += 1
         answer = (bytes([3, 4]) + self.counter.to_bytes(4, "big")).hex()
         block = Block(meter, "modbus-tcp", "010300000002", slot_ms, 900, answer)
-        return msgspec.structs.replace(self.leaf(origin, cfg), samples=[Sample(slot_ms, self.counter, [block])])
+        return msgspec.structs.replace(
+            self.leaf(origin, cfg, slot_ms), samples=[Sample(slot_ms, self.counter, [block])]
+        )
 
     def store(self, origin: Origin, body: bytes, received_ms: int = 10**15) -> None:
         with self.evidence.transaction():
@@ -90,9 +92,10 @@ def view(tmp_path: Path) -> Iterator[SqliteReadingsView]:
     opened.close()
 
 
-def dump(view: SqliteReadingsView) -> tuple[list[Row], list[Refused], list[tuple[str, int, int]]]:
+def dump(view: SqliteReadingsView) -> tuple[list[Row], list[Refusal], list[tuple[str, int, int]]]:
     rows = [row for point in view.points() for row in view.read(point, *FOREVER)]
-    return rows, view.refused(10**6), view.cursors()
+    cursors = view._db.all("SELECT edge, epoch, next FROM cursor ORDER BY 1, 2")
+    return rows, view.refused(10**6), cursors
 
 
 def busy_log(evidence: SqliteEvidenceLog) -> None:
@@ -126,18 +129,27 @@ def test_catching_up_gives_every_reading(evidence: SqliteEvidenceLog, view: Sqli
         leaves=sum(evidence.head(origin).size for origin in evidence.origins()), rows=len(rows), refused=4,
         ahead=(), done=True,
     )  # fmt: skip
-    assert len(rows) == 200 + 1 + 1 + 2 + 150 + 5
+    assert len(rows) == 200 + 2 + 1 + 2 + 150 + 5
     assert cursors == [(o.edge_id, o.epoch, evidence.head(o).size) for o in evidence.origins()]
     reasons = [(r.epoch, r.leaf, r.reason) for r in reversed(refused)]
     assert [leaf for _, leaf, _ in reasons] == [201, 202, 203, 205]
     assert "leaf body is not a leaf" in reasons[0][2]
     assert "meter 'ghost'" in reasons[1][2]
-    assert "lies 300 s in the future" in reasons[2][2]
+    assert "lay 300 s in the future when it was received" in reasons[2][2]
     assert f"configuration {'e' * 64} was not logged before" in reasons[3][2]
     carried = list(view.read(f"{EDGE}/main/energy", SLOT + 300 * STEP_MS, SLOT + 302 * STEP_MS))
     assert [(row.epoch, row.t_ms) for row in carried] == [
         (1800, SLOT + 300 * STEP_MS), (1700, SLOT + 301 * STEP_MS), (1800, SLOT + 301 * STEP_MS)
     ]  # fmt: skip
+
+
+def test_a_slot_in_its_leafs_future_gives_no_row(evidence: SqliteEvidenceLog, view: SqliteReadingsView) -> None:
+    plant = Plant(evidence)
+    cfg = plant.configure(FIRST, configuration(EDGE))
+    ahead = plant.sampled(FIRST, cfg, SLOT + MAX_FUTURE_MS + 1)
+    plant.store(FIRST, encode(msgspec.structs.replace(ahead, wall_ms=SLOT)))
+    assert Feeder(evidence, view).catch_up() == Fed(2, 0, 1, (), done=True)
+    assert "in the future of leaf 1700/1" in view.refused()[0].reason
 
 
 def test_rebuilt_and_interrupted_views_are_the_same(
@@ -255,12 +267,12 @@ class ClearedMeanwhile(SqliteReadingsView):
     writes = 0
 
     def write(
-        self, edge_id: str, epoch: int, upto: int, rows: Sequence[Row], refused: Sequence[Refused], start: int = 0
-    ) -> int:
+        self, edge_id: str, epoch: int, upto: int, rows: Sequence[Row], refused: Sequence[Refusal], start: int = 0
+    ) -> None:
         self.writes += 1
         if self.writes == 3:
             self.clear()
-        return super().write(edge_id, epoch, upto, rows, refused, start)
+        super().write(edge_id, epoch, upto, rows, refused, start)
 
 
 def test_view_cleared_under_the_feeder_is_fed_from_its_start(

@@ -12,7 +12,6 @@ from hakari.log.checkpoint import (
     CheckpointInvalid,
     claimed,
     open_checkpoint,
-    origin_of,
     sign_checkpoint,
 )
 from hakari.log.keyfile import public_bytes
@@ -36,7 +35,7 @@ def test_text_is_the_three_lines_of_c2sp() -> None:
 def test_round_trip() -> None:
     assert open_checkpoint(NOTE, PUBLIC) == CHECKPOINT
     assert Checkpoint.parse(CHECKPOINT.text()) == CHECKPOINT
-    assert origin_of(NOTE) == ORIGIN
+    assert claimed(NOTE) == CHECKPOINT
     assert open_note(NOTE, [SigningKey(str(ORIGIN), EDGE).verifier]) == CHECKPOINT.text()
 
 
@@ -149,7 +148,7 @@ def test_claimed_reads_the_form_and_verifies_nothing() -> None:
 
 
 @pytest.mark.parametrize("note", [b"", b"x" * 10_000, b"a/b/c/1", b"\xff\n", b"plant.example/sola/e1/01\n", b"\n"])
-def test_origin_of_nonsense(note: bytes) -> None:
+def test_nonsense_claims_nothing(note: bytes) -> None:
     with pytest.raises(CheckpointInvalid):
-        origin_of(note)
+        claimed(note)
     assert issubclass(CheckpointInvalid, DataProblem)

@@ -241,3 +241,52 @@ def test_missing_or_foreign_roster_file(tmp_path: Path) -> None:
     (tmp_path / "garbage").write_bytes(b"\xff" * 100)
     with pytest.raises(RosterInvalid):
         rosterfile.read(tmp_path / "garbage", OWNER.verifier)
+
+
+def watched(path: Path) -> tuple[rosterfile.Watched, Roster]:
+    """A process that began with the roster in `path`."""
+    found = rosterfile.Watched(path, OWNER.verifier, ROSTER.namespace)
+    return found, found.read()
+
+
+def test_a_watched_roster_moves_on_to_a_higher_serial_only(tmp_path: Path) -> None:
+    path = tmp_path / "roster.note"
+    rosterfile.create(path, lambda: ROSTER, OWNER)
+    file, present = watched(path)
+    assert file.again(present) is present
+    following = rosterfile.amend(path, OWNER, lambda old: old.following(epochs=[]))
+    assert file.again(present) == following
+    assert file.again(following) is following
+    path.write_bytes(NOTE)
+    assert file.again(following) is following
+    path.write_bytes(sign_roster(replace(following, cosigners=[]), OWNER))
+    assert file.again(following) is following
+
+
+def test_a_watched_roster_that_goes_bad_is_kept_and_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "roster.note"
+    rosterfile.create(path, lambda: ROSTER, OWNER)
+    file, present = watched(path)
+    path.write_bytes(NOTE.replace(b"sola-e1", b"sola-e2"))
+    assert [file.again(present) for _ in range(3)] == [present] * 3
+    path.unlink()
+    assert [file.again(present) for _ in range(3)] == [present] * 3
+    path.mkdir()
+    assert file.again(present) is present
+    path.rmdir()
+    path.write_bytes(sign_roster(replace(ROSTER, serial=9, namespace="other.example"), OWNER))
+    assert file.again(present) is present
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 4
+    assert all(f"serial {ROSTER.serial} stays in force" in one for one in said)
+    path.write_bytes(sign_roster(ROSTER.following(epochs=[]), OWNER))
+    assert file.again(present).serial == ROSTER.serial + 1
+
+
+def test_a_watched_roster_that_is_bad_from_the_start_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "roster.note"
+    for content, said in ((None, "cannot be read"), (b"x", "check roster_file and owner"), (NOTE, "is of namespace")):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(rosterfile.RosterFileInvalid, match=said):
+            rosterfile.Watched(path, OWNER.verifier, "other.example").read()

@@ -139,9 +139,9 @@ def test_a_checkpoint_without_leaves_is_refused() -> None:
 
 
 def test_leaf_records_are_bounded() -> None:
-    assert list(records("x", memoryview(record(b"a") + record(b"")))) == [b"a", b""]
-    for wrong in (b"\0", b"\0\0\0\2a", b"\xff\xff\xff\xff", b"\0\2\0\0" + b"a" * 2**17):
-        with pytest.raises(PackMalformed, match="cut off or longer"):
+    assert list(records("x", memoryview(record(b"a") + record(b"bc")))) == [b"a", b"bc"]
+    for wrong in (b"\0", b"\0\0\0\2a", b"\xff\xff\xff\xff", b"\0\2\0\0" + b"a" * 2**17, record(b"")):
+        with pytest.raises(PackMalformed, match="empty, cut off or longer"):
             list(records("x", memoryview(wrong)))
 
 

@@ -113,7 +113,10 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     assert "is empty" in refusal(tmp_path, "# nothing\n")
     assert "is not UTF-8 (line 2)" in refusal(tmp_path, b"a = 1\nb = '\xff'\n")
     assert f"is larger than {MAX_FILE_BYTES} bytes" in refusal(tmp_path, b"#" * (MAX_FILE_BYTES + 1))
-    assert "nested too deeply" in refusal(tmp_path, "a = " + "[" * 20_000)
+    for line in ("a." * 9 + "b = 1", "\t[[ a . " + "b." * 8 + "c ]]", 'x = {"\\"".' + "'b'." * 8 + "c = 1}"):
+        assert "line 2 has a key with more than 8 dots" in refusal(tmp_path, f"# dots\n{line}\n")
+    assert "line 1 has 4097 characters, limit 4096" in refusal(tmp_path, "#" * 4097)
+    assert "nested too deeply" in refusal(tmp_path, "a = " + "[" * 4_000)
     with pytest.raises(SettingsRefused, match=r"gone\.toml: cannot be read \(No such file"):
         load(tmp_path / "gone.toml", Room, "edge", {})
     with pytest.raises(SettingsRefused, match="is a folder"):

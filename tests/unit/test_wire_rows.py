@@ -13,7 +13,18 @@ from hakari.registers.profile import Point, Profile
 from hakari.registers.reading import exact_value
 from hakari.wire.configuration import Meter, MeteringConfiguration, sha256_of, text_of
 from hakari.wire.leaf import Block, Carried, Leaf, Sample, Sync, encode
-from hakari.wire.rows import EARLY, LATE, MAX_REFUSALS, Derived, Place, RowsRefused, derive, once, rows_of_leaf
+from hakari.wire.rows import (
+    EARLY,
+    LATE,
+    MAX_FUTURE_MS,
+    MAX_REFUSALS,
+    Derived,
+    Place,
+    RowsRefused,
+    derive,
+    once,
+    rows_of_leaf,
+)
 
 EDGE = "sola-e1"
 SLOT = 1_467_356_400_000
@@ -34,11 +45,12 @@ CONFIGURATION = MeteringConfiguration(
 )  # fmt: skip
 CFG = sha256_of(text_of(CONFIGURATION))
 KNOWN = {CFG: CONFIGURATION}
+UNITS = {meter.id: meter.unit for meter in CONFIGURATION.meters}
 
 
 def block(meter: str = "main", energy: int = 1000, power: int = 0xFFFF, late_ms: int = 0, error: str = "") -> Block:
     answer = "" if error else (bytes([3, 6]) + energy.to_bytes(4, "big") + power.to_bytes(2, "big")).hex()
-    return Block(meter, "modbus-tcp", "010300000003", SLOT + late_ms, 900, answer, error)
+    return Block(meter, "modbus-tcp", f"{UNITS.get(meter, 1):02x}0300000003", SLOT + late_ms, 900, answer, error)
 
 
 def leaf(*blocks: Block, i: int = 7, epoch: int = 1700, cfg: str = CFG, slot_ms: int = SLOT) -> Leaf:
@@ -49,8 +61,8 @@ def leaf(*blocks: Block, i: int = 7, epoch: int = 1700, cfg: str = CFG, slot_ms:
     )  # fmt: skip
 
 
-def derived(one: Leaf, not_after_ms: int | None = None) -> Derived:
-    return derive(Place(EDGE, one.epoch, one.i), one, KNOWN, not_after_ms)
+def derived(one: Leaf, points: frozenset[str] | None = None) -> Derived:
+    return derive(Place(EDGE, one.epoch, one.i), one, KNOWN, points)
 
 
 def test_a_block_gives_a_row_for_each_point() -> None:
@@ -147,11 +159,53 @@ def test_unknown_or_foreign_configuration_is_refused_where_it_is_needed() -> Non
         derive(Place(EDGE, 1700, 7), leaf(block()), {CFG: foreign})
 
 
-def test_samples_after_the_limit_are_refused() -> None:
-    assert len(derived(leaf(block()), SLOT).rows) == 2
-    rows, refusals = derived(leaf(block()), SLOT - 1)
-    assert rows == []
-    assert refusals == [f"slot {SLOT} lies 300 s in the future, limit 300 s"]
+def test_a_slot_in_the_future_of_its_own_leaf_is_refused() -> None:
+    assert len(derived(leaf(block(), slot_ms=SLOT + MAX_FUTURE_MS)).rows) == 2
+    ahead_ms = SLOT + MAX_FUTURE_MS + 1
+    for one in (leaf(block(), slot_ms=ahead_ms), carrier(leaf(block(), slot_ms=ahead_ms))):
+        rows, refusals = derived(one)
+        assert rows == []
+        assert refusals == [f"slot {ahead_ms} lies 300 s in the future of leaf 1700/7, limit 300 s"]
+
+
+ENERGY = "sola-e1/main/energy"
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        {ENERGY},
+        {ENERGY, "sola-e1/aux/power"},
+        {"sola-e1/aux/energy", "sola-e2/main/energy", "sola-e1/main/none", "nonsense"},
+        set(),
+    ],
+)
+def test_chosen_points_give_the_same_rows_and_refusals_as_all_do(points: set[str]) -> None:
+    wrong = Block("main", "modbus-tcp", "01030000", SLOT, 900, "0306")
+    foreign = msgspec.structs.replace(block("bad"), request="030300000003")
+    for blocks in (
+        [block(), block("aux", error="timeout")],
+        [block(), block("aux", late_ms=90_000), block("ghost"), foreign],
+        [wrong, block("aux")],
+        [block("aux"), Block("main", "mbus", "", SLOT, 900)],
+        [block(error="timeout"), block(energy=5), block(energy=6)],
+    ):
+        for one in (leaf(*blocks), carrier(leaf(*blocks)), leaf(*blocks, slot_ms=SLOT + MAX_FUTURE_MS + 1)):
+            rows, refusals = derived(one)
+            chosen = derived(one, frozenset(points))
+            assert chosen.rows == [row for row in rows if row.point in points]
+            assert chosen.refusals == refusals
+
+
+def test_a_foreign_meter_is_found_out_though_the_point_that_says_so_is_not_chosen() -> None:
+    identity = Point(name="model", address=3, type="u16", kind="identity", expect="7")
+    profile = msgspec.structs.replace(PROFILE, points=[*PROFILE.points, identity])
+    known = {CFG: msgspec.structs.replace(CONFIGURATION, meters=[Meter("main", "bus", 1, "", profile)])}
+    said = Block("main", "modbus-tcp", "010300030001", SLOT, 900, "03020008")
+    one = leaf(block(), said)
+    (row,) = derive(Place(EDGE, one.epoch, one.i), one, known, frozenset({ENERGY})).rows
+    assert (row.point, row.quality) == (ENERGY, Quality.BAD)
+    assert "identity mismatch: model holds '8'" in row.reason
 
 
 def carrier(carried: Leaf, epoch: int | None = None, i: int | None = None) -> Leaf:

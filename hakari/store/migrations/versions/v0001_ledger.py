@@ -1,4 +1,4 @@
-"""The first schema: projects with their revisions, periods with their statements, tokens, jobs.
+"""The first schema: projects with their revisions, periods with their statements, tokens.
 
 The triggers hold the ledger's promise against any program that writes to the file: what a locked period
 says never changes. They also stand against SQLite's REPLACE, which deletes without asking delete triggers.
@@ -95,7 +95,7 @@ def upgrade() -> None:
     """Makes tables, indexes and triggers."""
     _projects()
     _periods()
-    _tokens_and_jobs()
+    _tokens()
     if op.get_bind().dialect.name != "sqlite":
         raise NotImplementedError("the triggers of this revision are written for SQLite only")
     for trigger in _TRIGGERS:
@@ -145,7 +145,7 @@ def _periods() -> None:
     op.create_index("periods_by_start", "periods", ["project_id", "start_ms", "period_id"])
 
 
-def _tokens_and_jobs() -> None:
+def _tokens() -> None:
     op.create_table(
         "tokens",
         sa.Column("token_sha256", sa.Text, primary_key=True, nullable=False),
@@ -156,16 +156,6 @@ def _tokens_and_jobs() -> None:
         _ms("expires_ms"),
         sa.Column("revoked", sa.Boolean, nullable=False),
     )
-    op.create_table(
-        "jobs",
-        sa.Column("job_id", sa.Text, primary_key=True, nullable=False),
-        *map(_text, ("kind", "subject", "state")),
-        _ms("created_ms"),
-        _ms("changed_ms"),
-        _text("detail"),
-        sa.CheckConstraint("state IN ('queued', 'running', 'done', 'failed')", name="known_job_state"),
-    )
-    op.create_index("jobs_by_state", "jobs", ["state", "created_ms"])
 
 
 def downgrade() -> None:
