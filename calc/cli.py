@@ -239,7 +239,9 @@ def verify(
 def _verdict_text(verdict: Verdict) -> str:
     lines = [f"problem: {problem.entry}: {problem.text}" for problem in verdict.problems]
     lines += [f"note: {note}" for note in verdict.notes]
-    lines += [f"not to be locked because {refusal}" for refusal in verdict.refusals]
+    lines += [f"not to be locked because {refusal}" for refusal in verdict.refusals[:MAX_LINES]]
+    if len(verdict.refusals) > MAX_LINES:
+        lines.append(f"not to be locked for {len(verdict.refusals) - MAX_LINES} more reasons; see --json")
     used = verdict.methodology
     if used is not None:
         notice = f" ({used.notice} / {used.notice_ja})" if used.notice else ""

@@ -235,7 +235,7 @@ class Spool:
         return bytes(rows[0][0]) if rows else None
 
     def prune(self, older_than_ms: int) -> int:
-        """E6: deletes leaves that are known as stored and were cut before `older_than_ms`, never the last of an epoch."""
+        """E6: deletes stored leaves that were cut before `older_than_ms`, never the last of an epoch; how many."""
         with self.transaction():
             return self._db.execute(
                 "DELETE FROM leaf WHERE cut_ms < ? AND EXISTS (SELECT 1 FROM epoch e WHERE e.epoch = leaf.epoch"
