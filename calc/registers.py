@@ -258,11 +258,20 @@ class _Walk:
             stepped = self._fell(last, k - 1) or self._fell(k - 1, k)
             if not stepped or self._fell(last, k):
                 continue
+            if self._island(position, k):
+                continue
             if self._follows(last, k) and (not high or self._fell(position, k)):
                 return k
             if k + 1 < len(self._good) and self._runs(k, k + 1):
                 return None
         return None
+
+    def _island(self, position: int, k: int) -> bool:
+        """Whether the readings from `position` on continue after `k`, which left them for fewer than they are."""
+        return any(
+            not self._runs(j - 1, j) and not self._fell(k - 1, j) and self._can_run(k - 1, j)
+            for j in range(k + 1, min(2 * k - position, len(self._good)))
+        )
 
     def _runs(self, position: int, returned: int) -> bool:
         """Whether the register can have run through every reading from one to the other."""
