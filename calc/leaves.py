@@ -49,7 +49,7 @@ class EdgeEvidence:
 
     `points` limits the rows that are made; `slots` has for each epoch the greatest slot that a leaf or one
     before it sampled itself, NEVER_MS before the first; `span` the first and last slot of a row, None before one.
-    `conflicts` are those of the `problems` in which the edge signed two bodies for one (epoch, number).
+    `forks` tells each carried leaf whose (epoch, number) holds another body: the edge's disk was restored once.
     """
 
     def __init__(self, edge_id: str, points: Collection[str]) -> None:
@@ -61,7 +61,7 @@ class EdgeEvidence:
         self.problems: list[Problem] = []
         self.slots: dict[int, list[int]] = {}
         self.span: tuple[int, int] | None = None
-        self.conflicts: list[Problem] = []
+        self.forks: list[Problem] = []
         self._hashes: dict[int, bytearray] = {}
         self._carried: dict[tuple[int, int], bytes] = {}
         self._logged = Logged(edge_id)
@@ -100,7 +100,11 @@ class EdgeEvidence:
                 self.span = (min(first, row.t_ms), max(last, row.t_ms))
 
     def _counts(self, place: Place, carried: Carried) -> bool:
-        """Whether a carried leaf neither stands in the log where it first stood nor was carried before (I10)."""
+        """Whether a carried leaf neither stands in the log where it first stood nor was carried before (I10).
+
+        Another body for the same place is no copy: a restored disk went on under numbers that were taken already,
+        and what it sampled counts, each reading once.
+        """
         try:
             found = leaf_hash(carried.bytes())
         except DataProblem:
@@ -110,11 +114,10 @@ class EdgeEvidence:
         known = known or self._carried.get((carried.epoch, carried.i), b"")
         if not known:
             self._carried[carried.epoch, carried.i] = found
-        elif known != found:
+        elif known != found and len(self.forks) < MAX_PROBLEMS:
             text = f"carried leaf {carried.epoch}/{carried.i} is another than the one that was signed there before"
-            self._problem(place, text)
-            self.conflicts.append(Problem(*place, text))
-        return not known
+            self.forks.append(Problem(*place, text))
+        return known != found
 
     def _learn(self, place: Place, leaf: Leaf) -> None:
         """Configuration of the leaf and of one that it carries; which configurations its samples rest on."""

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from calc.compute import compute
 from calc.evidence import Evidence
-from calc.logcheck import Log, check_logs, left_out
+from calc.logcheck import UNKNOWN_FORK, Log, check_logs, fork_is_known, left_out
 from calc.methodologies.base import Methodology
 from calc.project import Project
 from hakari.errors import Refused
@@ -46,7 +46,11 @@ def check_logs_at(
     logs = [_log_at(cut, log) for cut in cuts]
     check_logs(logs, roster, lambda part, text: found.append(f"{part}: {text}"), locked=True)
     held = [cut.origin for cut in cuts]
-    found += [f"{origin} is frozen because of a conflict" for origin in held if log.head(origin).frozen]
+    found += [
+        f"{origin} is frozen because of a conflict {UNKNOWN_FORK}"
+        for origin in held
+        if log.head(origin).frozen and not fork_is_known(roster, origin)
+    ]
     found += [
         f"approved epoch {origin} began before the period's end and is not in its cut"
         for origin in left_out(roster, edge_ids, end_ms, held)

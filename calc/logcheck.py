@@ -26,6 +26,9 @@ from hakari.wire.rows import carried_leaf
 Report = Callable[[str, str], None]
 
 
+UNKNOWN_FORK = "and no later epoch of its edge is approved; the owner has to find out why and approve one"
+
+
 class Log(NamedTuple):
     """One log to check: how its parts are called, its checkpoint and mark as signed, its deflated leaves in order."""
 
@@ -62,7 +65,8 @@ class CheckedLog(NamedTuple):
 def check_logs(logs: Sequence[Log], roster: Roster, report: Report, *, locked: bool) -> list[CheckedLog]:
     """What was found of each log; everything that is wrong goes to `report` (part, sentence).
 
-    `logs` stand in order of edge and epoch. A period that is to be `locked` needs a mark for each, and none frozen.
+    `logs` stand in order of edge and epoch. A period that is to be `locked` needs a mark for each; a frozen one
+    counts only if the owner has approved a later epoch of its edge, and so knows of the fork.
     """
     orders: dict[str, _Order] = {}
     checked = []
@@ -72,11 +76,16 @@ def check_logs(logs: Sequence[Log], roster: Roster, report: Report, *, locked: b
         checked.append(found)
         if locked and not found.cosigner:
             report(log.names.mark, f"{log.origin} at size {found.size} has no mark of ingest, so it cannot be locked")
-        if locked and found.frozen:
-            report(log.names.mark, f"{log.origin} is frozen because of a conflict, so it cannot be locked")
+        if locked and found.frozen and not fork_is_known(roster, log.origin):
+            report(log.names.mark, f"{log.origin} is frozen because of a conflict {UNKNOWN_FORK}")
     for order in orders.values():
         order.check()
     return checked
+
+
+def fork_is_known(roster: Roster, origin: Origin) -> bool:
+    """Whether the owner approved an epoch after this one: nobody does so without asking why it was opened."""
+    return any(one.edge == origin.edge_id and one.epoch > origin.epoch for one in roster.epochs)
 
 
 def left_out(roster: Roster, edge_ids: Iterable[str], end_ms: int, held: Iterable[Origin]) -> list[Origin]:
@@ -203,7 +212,7 @@ class _Order:
         """Reports what is out of order, once all leaves were taken."""
         ended: set[str] = set()
         boot, last_ms = "", 0
-        # A carried leaf that is held counts where it is held; that it is the same one is checked elsewhere.
+        # A copy of a leaf that is held counts where it is held; one of a restored disk belongs to no order there.
         carried = (run for (epoch, i), run in self._carried.items() if i >= self._sizes.get(epoch, 0))
         for run in sorted([*self._held, *carried]):
             if run.boot != boot:

@@ -53,43 +53,52 @@ RULES: tuple[Rule, ...] = (
         "Telemetry gap",
         "counted",
         "counted",
-        "The register ran on, so its step is counted; a credited one at most capacity × time × margin.",
+        "The register ran on, so its step is counted; a credited one at most capacity × time × margin. A debited one"
+        " in which an unsigned register can have run through its whole width is refused.",
     ),
     Rule(
         "capacity",
         "Step beyond capacity",
         "less",
         "counted",
-        "What a step exceeds capacity × time × margin by is not credited; a debited step is counted whole.",
+        "What a step exceeds capacity × time × margin by is not credited; a debited step is counted whole. Steps may"
+        " exceed it by one count of the coarsest scale, granted once over all of them and won back by smaller steps."
+        " A credited register that came down from beyond its capacity and rises beyond it again is refused.",
     ),
     Rule(
         "wrap",
         "Register wrapped",
         "counted",
         "counted",
-        "An unsigned register that fell is joined at its type's width, in raw units and at one scale, only where"
-        " the joined step is within capacity × time × margin.",
+        "An unsigned register that fell is joined at its type's width, in raw units and at one scale, only where the"
+        " joined step is within capacity × time × margin, the silence at most 24 h, what it can have run meanwhile"
+        " below half its width, no step of the day before beyond capacity, and the fall no phantom.",
     ),
     Rule(
         "phantom",
         "Phantom reading",
         "none",
         "none",
-        "Readings that leave the register's course and return to it within 24 h add nothing and are no boundary.",
+        "Readings that leave the register's course and return to it within 24 h add nothing and are no boundary;"
+        " nor are, of a credited register, those before them that they contradict. A debited register must not have"
+        " run on from or among them: what may be a reset or another meter is one.",
     ),
     Rule(
         "reset",
         "Unresolved reset",
         "refused",
         "refused",
-        "A register that fell and does not return gives no quantity until a signed event explains it.",
+        "A register that fell and does not return gives no quantity until a signed event explains it; nor does a"
+        " period that ends among the readings of the day before which the fall contradicts.",
     ),
     Rule(
         "scale",
         "Change of scale",
         "none",
         "none",
-        "Values are compared, not raw words; a negative step below the coarser resolution is no reset.",
+        "Values are compared, not raw words, and each change is shown. A negative step below the coarser resolution"
+        " is no reset, and its reading neither counts nor is a boundary. A reading of which one count exceeds"
+        " capacity × margin × 24 h is not used.",
     ),
     Rule(
         "commissioned",

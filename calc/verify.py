@@ -215,8 +215,7 @@ def _recomputed(
     except (DataProblem, BadConfiguration) as error:
         report(PROJECT, str(error))
         return None
-    for conflict in chain.from_iterable(edge.conflicts for edge in edges):
-        report(names_of(conflict.edge_id, conflict.epoch).leaves, str(conflict))
+    report.notes.extend(str(fork) for fork in chain.from_iterable(edge.forks for edge in edges))
     if statement.state == "locked":
         _check_locked(roster, edges, logs, result, report)
     return msgspec.structs.replace(result, state=statement.state)
