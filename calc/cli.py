@@ -17,28 +17,21 @@ import msgspec
 
 from calc.methodologies.base import Methodology
 from calc.methodologies.registry import find, installed
-from calc.verify import Expected, Verdict, verify_pack
+from calc.verify import Expected, Verdict, verify_result
 from hakari.cli.output import printable, show, table
-from hakari.ledger.result import PeriodResult, decode
+from hakari.ledger.result import Input, Line, PeriodResult, Register, decode
 from hakari.ledger.types import PeriodRecord, ProjectRecord
 from hakari.log.publicfile import verifier_of
 from hakari.period import time_text
 
 MAX_LINES = 20
 F = TypeVar("F", bound=Callable[..., object])
+_REFUSED = "refused"
 _HEAD = (
-    "period",
-    "state",
-    "methodology",
-    "standing",
-    "measured",
-    "completeness",
-    "reference",
-    "project",
-    "reductions",
-    "t",
-)
-_RIGHT = (5, 6, 7, 8, 9)
+    "period", "state", "methodology", "standing", "measured", "measured to", "completeness",
+    "reference tCO2", "project emissions tCO2", "reductions tCO2", "whole t",
+)  # fmt: skip
+_RIGHT = (6, 7, 8, 9, 10)
 
 
 def _json(command: F) -> F:
@@ -106,10 +99,14 @@ def project_show(project_id: str, config: Path, *, as_json: bool) -> None:
     """Show a project's file as registered."""
     run = _run()
     with run.room(config) as room:
-        record: ProjectRecord | None = room.ledger.project(project_id)
+        record = _registered(run, room.ledger.project(project_id), project_id)
+    show({**_project_object(record), "document": record.document}, record.document, as_json)
+
+
+def _registered(run: Any, record: ProjectRecord | None, project_id: str) -> ProjectRecord:  # noqa: ANN401
     if record is None:
         raise run.NotRegistered(f"project {project_id!r} is not registered; see: hakari project list")
-    show({**_project_object(record), "document": record.document}, record.document, as_json)
+    return record
 
 
 def _project_object(record: ProjectRecord) -> dict[str, object]:
@@ -128,6 +125,8 @@ def period_list(project_id: str | None, config: Path, *, as_json: bool) -> None:
     """List computed periods, of PROJECT_ID or of all projects."""
     run = _run()
     with run.room(config) as room:
+        if project_id is not None:
+            _registered(run, room.ledger.project(project_id), project_id)
         records = run.all_periods(room, project_id)
     _show_periods(records, as_json)
 
@@ -231,12 +230,13 @@ def verify(
     pack_file: Path, owner_key: str, project_sha256: str | None, min_roster_serial: int | None, *, as_json: bool
 ) -> int:
     """Re-derive a pack's total offline and say everything that is wrong (exit code 5 if anything is)."""
-    verdict = verify_pack(pack_file, verifier_of(owner_key), Expected(project_sha256, min_roster_serial))
-    show(verdict, _verdict_text(verdict), as_json)
+    expected = Expected(project_sha256, min_roster_serial)
+    verdict, result = verify_result(pack_file, verifier_of(owner_key), expected)
+    show(verdict, _verdict_text(verdict, result), as_json)
     return verdict.exit_code
 
 
-def _verdict_text(verdict: Verdict) -> str:
+def _verdict_text(verdict: Verdict, result: PeriodResult | None) -> str:
     lines = [f"problem: {problem.entry}: {problem.text}" for problem in verdict.problems]
     lines += [f"note: {note}" for note in verdict.notes]
     lines += [f"not to be locked because {refusal}" for refusal in verdict.refusals[:MAX_LINES]]
@@ -247,18 +247,55 @@ def _verdict_text(verdict: Verdict) -> str:
         notice = f" ({used.notice} / {used.notice_ja})" if used.notice else ""
         lines.append(f"{verdict.project} {verdict.label}: {used.code} {used.version}, {used.standing}{notice}")
         lines.append(
-            f"reference {verdict.reference_tco2} - project {verdict.project_tco2} = reductions"
-            f" {verdict.reductions_tco2} tCO2, in whole tonnes {verdict.reductions_whole_tco2};"
+            f"reference {_full(verdict.reference_tco2)} - project {_full(verdict.project_tco2)} = reductions"
+            f" {_full(verdict.reductions_tco2)} tCO2, in whole tonnes {_full(verdict.reductions_whole_tco2)};"
             f" completeness {verdict.completeness}; computed from {verdict.leaves} signed leaves"
         )
+    if result is not None:
+        lines += _measured_lines(result)
     lines += [
         f"parameter {one.name} = {one.value} {one.unit}, {one.standing}, approved by {one.approver or 'nobody'}:"
         f" {one.source}"
         for one in verdict.parameters
     ]
     lines.append(f"project file {verdict.project_sha256}, roster serial {verdict.roster_serial or 'unknown'}")
-    lines.append(f"{'OK' if verdict.ok else 'NOT OK'}: {verdict.meaning}")
+    refused = verdict.ok and verdict.state == "provisional" and verdict.reductions_tco2 is None
+    ok = "OK, but no total: a quantity is refused;" if refused else "OK:" if verdict.ok else "NOT OK:"
+    lines.append(f"{ok} {verdict.meaning}")
     return "\n".join(map(printable, lines))
+
+
+def _measured_lines(result: PeriodResult) -> list[str]:
+    """The period, a line for each input as its registers and leaves give it, and every line of the result."""
+    zone = ZoneInfo(result.zone)
+    start, end, to = (time_text(t, zone) for t in (result.start_ms, result.end_ms, result.measured_end_ms))
+    return [
+        f"period {start} to {end}, {result.zone}; measured to {to}",
+        *(_input_text(one) for one in result.inputs),
+        *(_line_text(one) for one in result.lines),
+    ]
+
+
+def _input_text(one: Input) -> str:
+    first, last = _register(one.start) or "no register", _register(one.end) or "no register"
+    quantity = _REFUSED if one.quantity is None else f"{one.quantity} {one.unit}"
+    leaves = " and ".join(f"{r.epoch}/{r.leaf}" for r in (one.start, one.end) if r)
+    return (
+        f"{one.parameter} {one.point} ({one.meter_serial}): {last} − {first} = {quantity}, leaves {leaves or 'none'}"  # noqa: RUF001
+    )
+
+
+def _line_text(one: Line) -> str:
+    measured = f", {one.quantity} {one.unit}" if one.quantity else ""
+    return f"{one.rule}: {one.point}, {one.hours} h{measured}, {one.effect}: {one.text}"
+
+
+def _register(one: Register | None) -> str | None:
+    return None if one is None else f"{one.value} {one.unit}"
+
+
+def _full(value: object) -> object:
+    return _REFUSED if value is None else value
 
 
 def _show_periods(records: Sequence[PeriodRecord], as_json: bool) -> None:
@@ -300,14 +337,15 @@ def _row(record: PeriodRecord, result: PeriodResult) -> tuple[object, ...]:
     totals = (result.reference_tco2, result.project_tco2, result.reductions_tco2)
     return (
         record.period_id, record.state, f"{used.code} {used.version}", standing, measured,
-        result.completeness, *(_short(one) for one in totals), result.reductions_whole_tco2,
+        time_text(result.measured_end_ms, ZoneInfo(result.zone))[:10],
+        result.completeness, *(_short(one) for one in totals), _full(result.reductions_whole_tco2),
     )  # fmt: skip
 
 
 def _short(value: str | None) -> str:
     """A figure for a table: at most six places, the rest cut off; the full one is in --json."""
     if value is None:
-        return "refused"
+        return _REFUSED
     whole, dot, places = value.partition(".")
     return f"{whole}{dot}{places[:6]}"
 
@@ -328,8 +366,8 @@ def _period_text(record: PeriodRecord, result: PeriodResult) -> str:
             ("quantity", "point", "register at start", "register at end", "difference", "unit", "leaves"),
             [
                 (
-                    one.parameter, one.point, one.start and one.start.value, one.end and one.end.value,
-                    one.quantity or "refused", one.unit,
+                    one.parameter, one.point, _register(one.start), _register(one.end),
+                    _full(one.quantity), one.unit,
                     " ".join(f"{r.epoch}/{r.leaf}" for r in (one.start, one.end) if r),
                 )
                 for one in result.inputs
@@ -337,8 +375,7 @@ def _period_text(record: PeriodRecord, result: PeriodResult) -> str:
             right=(2, 3, 4),
         ),
     ]  # fmt: skip
-    listed = result.lines[:MAX_LINES]
-    more = [f"{one.rule}: {one.point}, {one.hours} h, {one.quantity} {one.unit}: {one.text}" for one in listed]
+    more = [_line_text(one) for one in result.lines[:MAX_LINES]]
     if len(result.lines) > MAX_LINES:
         more.append(f"{len(result.lines) - MAX_LINES} more lines; see --json")
     more += [f"not to be locked because {refusal}" for refusal in result.refusals]
@@ -351,6 +388,7 @@ def _period_head(record: PeriodRecord, result: PeriodResult, zone: ZoneInfo) -> 
     notice = f"\n{used.notice} / {used.notice_ja}" if used.notice else ""
     return (
         f"{record.period_id}  {record.state}  {start} to {end}\n{used.code} {used.version}, {used.standing}{notice}\n"
-        f"reference {result.reference_tco2}  project {result.project_tco2}  reductions {result.reductions_tco2} tCO2"
-        f"  whole tonnes {result.reductions_whole_tco2}  completeness {result.completeness}"
+        f"reference {_full(result.reference_tco2)}  project {_full(result.project_tco2)}"
+        f"  reductions {_full(result.reductions_tco2)} tCO2  whole tonnes {_full(result.reductions_whole_tco2)}"
+        f"  completeness {result.completeness}"
     )

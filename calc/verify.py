@@ -104,6 +104,13 @@ class _Report:
 
 def verify_pack(pack: bytes | Path, owner: VerifierKey, expected: Expected = NOTHING_EXPECTED) -> Verdict:
     """The verdict over `pack` (its bytes, or the path of its file); never raises for what is in it."""
+    return verify_result(pack, owner, expected)[0]
+
+
+def verify_result(
+    pack: bytes | Path, owner: VerifierKey, expected: Expected = NOTHING_EXPECTED
+) -> tuple[Verdict, PeriodResult | None]:
+    """As `verify_pack`, with the result as computed from the leaves, None where that failed."""
     report = _Report()
     entry = "pack"
     try:
@@ -112,7 +119,7 @@ def verify_pack(pack: bytes | Path, owner: VerifierKey, expected: Expected = NOT
         roster = open_roster(opened.bytes_of(ROSTER), owner)
     except DataProblem as error:
         report(entry, str(error))
-        return _verdict(report, _Found())
+        return _verdict(report, _Found()), None
     _check_expected(opened, roster, expected, report)
     statement = _statement(opened, roster, report)
     locked = statement is not None and statement.state == "locked"
@@ -121,7 +128,7 @@ def verify_pack(pack: bytes | Path, owner: VerifierKey, expected: Expected = NOT
     if statement is not None:
         result = _restated(opened, roster, statement, logs, report)
         _note(roster, statement, logs, report)
-    return _verdict(report, _Found(opened, roster, statement, logs, result))
+    return _verdict(report, _Found(opened, roster, statement, logs, result)), result
 
 
 class _Found(NamedTuple):

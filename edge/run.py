@@ -29,7 +29,7 @@ from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, Tick, 
 from hakari.mqtt import Link
 from hakari.settings import within
 from hakari.wire.configuration import text_of
-from hakari.wire.leaf import Event
+from hakari.wire.leaf import Event, Sample
 
 DRAIN_S = 10.0
 PRUNE_EVERY_S = 3600.0
@@ -65,6 +65,7 @@ class Edge:
         self.courier = Courier(self.log, roster, self.clock, self.outbox)
         self.buses = {bus.id: Bus(bus) for bus in settings.buses}
         self._pruned_s = 0.0
+        self._silent: set[str] = set()
 
     async def take(self, slot_ms: int) -> None:
         """Reads every meter for `slot_ms` and commits the sample; a slot is sampled once, even over a restart."""
@@ -75,12 +76,24 @@ class Edge:
             now = self.clock.now()
             self.log.add_event(Event("clock-step-back", now.wall_ms, {"last_slot_ms": str(last_ms)}), now)
         sample = await sample_slot(self.buses, self.plan, slot_ms, self.clock)
+        self._tell_silence(sample)
         with self.spool.transaction():
             self.log.add_sample(sample, self.clock.now(), self.settings.edge.batch_samples)
             self.spool.put_number(LAST_SLOT, slot_ms)
         crash_point("edge.committed")
         self.courier.wake.set()
         self._prune()
+
+    def _tell_silence(self, sample: Sample) -> None:
+        """Says once that a meter stopped to answer, and once that it is back; each error itself is in the leaf."""
+        answered = {block.meter for block in sample.blocks if not block.error}
+        for meter in sorted({block.meter for block in sample.blocks} - answered - self._silent):
+            reason = next(block.error for block in sample.blocks if block.meter == meter)
+            _log.warning("meter %s answers nothing: %s", meter, reason)
+            self._silent.add(meter)
+        for meter in sorted(self._silent & answered):
+            _log.info("meter %s answers again", meter)
+            self._silent.discard(meter)
 
     def _prune(self) -> None:
         if time.monotonic() - self._pruned_s > PRUNE_EVERY_S:
@@ -112,7 +125,12 @@ class Edge:
 
     async def _drain(self) -> None:
         until = time.monotonic() + DRAIN_S
-        while time.monotonic() < until and not self.stored():
+        if not self.stored():
+            _log.info(
+                "ending; the last leaves have up to %.0f s to be stored, what is not is sent after the next start",
+                DRAIN_S,
+            )
+        while time.monotonic() < until and not self.stored() and self.outbox.standing.link is Link.CONNECTED:
             self.courier.pump()
             await asyncio.sleep(0.02)
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from hakari.clock import PlantClock, SystemClock
+from hakari.errors import BadConfiguration
 from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, Tick, host_and_port
 from hakari.log.keyfile import load
 from hakari.log.mark import Cosigner
@@ -35,6 +36,10 @@ FEED_STEPS = 4
 _log = logging.getLogger("hakari.ingest")
 
 
+class CosignerUnknown(BadConfiguration):
+    """Ingest would sign marks that nobody trusts."""
+
+
 def run(config: Path) -> None:
     """Runs until SIGTERM or SIGINT; ends with an error when a store fails."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -51,7 +56,14 @@ def run(config: Path) -> None:
         owner = VerifierKey.parse(settings.ingest.owner_key)
         roster = Watched(beside(config, settings.ingest.roster_file), owner, settings.ingest.namespace)
         cosigner = Cosigner(settings.ingest.cosigner_name, load(beside(config, settings.ingest.cosigner_key_file)))
-        receiver = Receiver(evidence, roster.read(), cosigner)
+        known = roster.read()
+        if cosigner.verifier not in known.cosigner_keys():
+            raise CosignerUnknown(
+                f"[ingest].cosigner_name and cosigner_key_file are {cosigner.verifier}, which the roster does not have:"
+                " no edge would believe a mark; give the right ones, or let the owner add this one:"
+                " hakari keys roster add-cosigner"
+            )
+        receiver = Receiver(evidence, known, cosigner)
         worker = Worker(evidence, receiver, inbox, time.monotonic)
         inbox.start()
         if follower is not None:

@@ -37,6 +37,8 @@ BOILER_METERS = (
     MeterPlace("aux", "abb-b23", 2, "B23-0001"),
 )
 RUN_LIMIT_S = 1500.0
+KILL_AFTER_S = 1.5
+CRASH_LIMIT_S = 5.0
 HTTP_LIMIT_S = 60.0
 
 
@@ -105,7 +107,7 @@ class Chain:
         self._projects = dict(projects or {})
         (folder / "scenario.toml").write_text(
             f"plants = {[place.plant_file.name for place in places]}\nstart = {start}\nend = {end}\nstep_s = {step_s}\n"
-            f"[lockstep]\nedges = {[place.edge_id for place in places]}\nwatchers = ['ingest']\n"
+            f"[lockstep]\nedges = {[place.edge_id for place in places]}\nwatchers = ['ingest']\nwait_limit_s = 1200.0\n"
             f"port = {self.layout.driver_port}\n"
         )
         self.processes = Processes(folder / "logs")
@@ -148,7 +150,7 @@ class Chain:
 
     def killed(self, name: str, chance: random.Random, campaign: Kills) -> None:
         """Kills one process at a random instant, or lets it have killed itself at its crash point; restarts it."""
-        deadline = time.monotonic() + chance.uniform(0.0, 0.5)
+        deadline = time.monotonic() + (CRASH_LIMIT_S if campaign.armed else chance.uniform(0.0, KILL_AFTER_S))
         while time.monotonic() < deadline and self.alive(name):
             time.sleep(0.005)
         if self.alive(name):
@@ -277,12 +279,12 @@ class Kills:
         self.points = points
         self.outside = 0
         self.between = 0
+        self.armed = False
 
     def next_crash(self, chance: random.Random) -> str:
         """Where the next process is to kill itself; nowhere half of the time."""
-        if not self.points or chance.random() < 0.5:
-            return ""
-        return f"{chance.choice(self.points)}:{chance.randint(1, 12)}"
+        self.armed = bool(self.points) and chance.random() < 0.5
+        return f"{chance.choice(self.points)}:{chance.randint(1, 3)}" if self.armed else ""
 
 
 def _samples(leaf: Leaf) -> Iterator[SampleKey]:

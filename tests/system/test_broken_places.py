@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from hakari.wire.leaf import Event, encode
-from simulate.layout import argv, call
+from simulate.layout import argv, call, free_ports
 from tests.system.chain import PLANTS, Chain, solar
 from tests.system.forge import Forge, Sender, eventually, on_the_clock
 
@@ -217,3 +217,16 @@ def _fill_ingest(chain: Chain, disk: Path) -> None:
                 sender.send(message)
             sender.settle(sent[end - 1], 5, end)
     chain.start("solar-e1")
+
+
+def test_a_meter_that_falls_silent_is_said_once_in_the_edges_log(tmp_path: Path) -> None:
+    with Chain(tmp_path, [solar()], "2016-07-01T00:00:00-07:00", "2016-07-01T06:00:00-07:00") as chain:
+        config = chain.layout.edge_config(chain.layout.plants[0])
+        text = config.read_text()
+        dead = text.replace("[[bus]]", f'[[bus]]\nid = "gone"\nhost = "127.0.0.1"\nport = {free_ports(1)[0]}\n\n[[bus]]', 1)
+        config.write_text(dead.replace('id = "export"\nbus = "bus1"', 'id = "export"\nbus = "gone"'))
+        chain.start_all()
+        chain.finish()
+        log = (tmp_path / "logs" / "solar-e1.log").read_text()
+    assert log.count("meter export answers nothing: ") == 1
+    assert "meter inverter" not in log

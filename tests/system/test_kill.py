@@ -56,7 +56,7 @@ def test_two_hundred_kills(tmp_path: Path, victim: str) -> None:
 def _campaign(folder: Path, victim: str, broker: str, *, kills: int, end: str, seed: int) -> dict[int, str]:
     chance = random.Random(seed)
     campaign = Kills(POINTS[victim])
-    with Chain(folder, [solar()], START, end, broker=broker) as chain:
+    with Chain(folder, [solar()], START, end, broker=broker, batch_samples=1) as chain:
         chain.start_all()
         for _ in range(kills):
             chain.killed(victim, chance, campaign)
