@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/ready
 MAKEFLAGS += --no-print-directory
 
-.PHONY: demo test check bench prove docs format lock clean
+.PHONY: demo test check bench prove wheel docs format lock clean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -30,6 +30,11 @@ bench: $(READY)
 prove: $(READY)
 	@echo "prove: the long campaigns, hours"
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m prove --timeout=86400 $(ARGS)
+
+wheel: $(READY)
+	@echo "wheel: dist/, and its SHA-256"
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check . --no-deps --no-build-isolation -w dist
+	@$(BIN)/python -m pip hash --disable-pip-version-check dist/*.whl
 
 docs: $(READY)
 	@for page in configuration commands methodologies meters; do echo "docs: docs/$$page.md"; \

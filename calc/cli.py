@@ -280,9 +280,7 @@ def _input_text(one: Input) -> str:
     first, last = _register(one.start) or "no register", _register(one.end) or "no register"
     quantity = _REFUSED if one.quantity is None else f"{one.quantity} {one.unit}"
     leaves = " and ".join(f"{r.epoch}/{r.leaf}" for r in (one.start, one.end) if r)
-    return (
-        f"{one.parameter} {one.point} ({one.meter_serial}): {last} − {first} = {quantity}, leaves {leaves or 'none'}"  # noqa: RUF001
-    )
+    return f"{one.parameter} {one.point} ({one.meter_serial}): {last} − {first} = {quantity}, leaves {leaves or 'none'}"
 
 
 def _line_text(one: Line) -> str:

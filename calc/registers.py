@@ -258,12 +258,10 @@ class _Walk:
             stepped = self._fell(last, k - 1) or self._fell(k - 1, k)
             if not stepped or self._fell(last, k):
                 continue
-            if self._island(position, k):
-                continue
-            if self._follows(last, k) and (not high or self._fell(position, k)):
-                return k
-            if k + 1 < len(self._good) and self._runs(k, k + 1):
-                return None
+            back = self._follows(last, k) and (not high or self._fell(position, k))
+            runs_on = k + 1 < len(self._good) and self._runs(k, k + 1)
+            if (back or runs_on) and not self._island(position, k):
+                return k if back else None
         return None
 
     def _island(self, position: int, k: int) -> bool:

@@ -26,6 +26,7 @@ from hakari.store.evidence import EvidenceLog
 from hakari.store.view import ReadingsView
 
 HOUR_MS = 3_600_000
+END_OF_TIME_MS = 2**62
 _ORDER: tuple[State, ...] = ("open", "closed", "submitted")
 
 _log = logging.getLogger("hakari.calc")
@@ -58,6 +59,7 @@ class Worker:
         self._grace_ms = grace_h * HOUR_MS
         self._loaded: dict[str, _Loaded] = {}
         self._done: dict[str, tuple[object, ...]] = {}
+        self._without: dict[str, tuple[object, ...]] = {}
 
     def compute_all(self, now_ms: int) -> list[PeriodRecord]:
         """Computes what changed and stores it; a project that cannot be computed is logged and passed over."""
@@ -78,10 +80,36 @@ class Worker:
         loaded.source.refresh()
         span = loaded.source.span()
         if span is None:
+            self._tell_without(record, loaded)
             return []
         named = periods_of(*span, loaded.project.zone)
         stored = [self._compute_period(record, loaded, one, now_ms) for one in named]
         return [one for one in stored if one is not None]
+
+    def _tell_without(self, record: ProjectRecord, loaded: _Loaded) -> None:
+        """Logs why a project has no period, once for each state of its evidence."""
+        key = (record.document_sha256, *loaded.source.cuts(END_OF_TIME_MS))
+        if self._without.get(record.project_id) != key:
+            self._without[record.project_id] = key
+            _log.warning("%s: no period; %s", record.project_id, "; ".join(self._missing(loaded)))
+
+    def _missing(self, loaded: _Loaded) -> list[str]:
+        """What each edge and point of the project lacks; a point is looked for only once its edge has samples."""
+        held = {edge_id for edge_id, _, size, _ in loaded.source.cuts(END_OF_TIME_MS) if size}
+        named = {key.edge for key in self._roster.edges}
+        missing = []
+        for edge_id in loaded.project.edge_ids:
+            if edge_id not in named:
+                missing.append(f"edge {edge_id} is not in the roster")
+            elif edge_id not in held:
+                missing.append(f"edge {edge_id} has no leaves of an approved epoch")
+        if missing:
+            return missing
+        evidence = loaded.source.at(END_OF_TIME_MS).evidence
+        if evidence.configurations:
+            points = [point.point for point in loaded.project.points if not evidence.facts[point.point]]
+            missing = [f"point {point} is not in its edge's configuration" for point in points]
+        return missing or ["its points have no reading yet"]
 
     def recompute(self, period: PeriodRecord) -> Computed:
         """The stored period's result as its leaves give it now."""

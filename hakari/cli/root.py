@@ -35,7 +35,7 @@ class Listed(NamedTuple):
 
 COMMANDS = {
     "demo": Listed("Run two plants and the whole chain on this machine.", "all"),
-    "simulate": Listed("Serve a simulated plant over Modbus TCP.", "simulate"),
+    "simulate": Listed("Plants that speak Modbus, a broker, and the lockstep driver.", "simulate"),
     "edge": Listed("Read meters, sign what they say and publish it.", "edge"),
     "ingest": Listed("Take signed leaves from the broker into the evidence log.", "ingest"),
     "view": Listed("Look at decoded readings, or rebuild them.", "ingest"),
@@ -43,7 +43,7 @@ COMMANDS = {
     "quarantine": Listed("Look at what could not be taken.", "ingest"),
     "calc": Listed("Compute periods.", "calc"),
     "project": Listed("Register and show projects.", "calc"),
-    "period": Listed("Compute, submit and lock monitoring periods.", "calc"),
+    "period": Listed("Show and lock monitoring periods.", "calc"),
     "methodology": Listed("Show methodologies and their standing.", "calc"),
     "pack": Listed("Write evidence packs.", "calc"),
     "verify": Listed("Re-derive a pack's total offline.", "verify"),

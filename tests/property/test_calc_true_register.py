@@ -135,10 +135,11 @@ def _allowed(meter: Meter) -> Decimal:
     breaks = sorted(set(meter.breaks))
     clean = set(meter.clean)
     settled = [k for k in meter.clean if clean.issuperset(range(max(0, k - NEAR), min(k + NEAR, len(meter.energy))))]
+    fine = [k for k in meter.clean if meter.exponent[k] == 0]
     for one, first in enumerate(breaks):
-        # Two exchanges may hide each other as well, and faults right beside an exchange may hide it.
+        # Two exchanges may hide each other as well, and faults and finer counts right beside an exchange may.
         for last in breaks[one:]:
-            allowed += max(_hidden(meter, readings, first, last) for readings in (meter.clean, settled))
+            allowed += max(_hidden(meter, readings, first, last) for readings in (meter.clean, settled, fine))
     return allowed
 
 
@@ -164,7 +165,7 @@ def _wrong(meter: Meter, measured: Measured, start: int, end: int) -> Decimal:
     """By how much a quantity of readings `start` to `end` is credited too high or debited too low; ≤ 0 where it holds.
 
     A credited one may begin later and end earlier than its period, and begin at the register that ended the last:
-    where that one is a plausible fault, at what it showed.
+    where one of these is a fault that is plausible there, what it showed was reached by the next clean reading.
     """
     if measured.quantity is None or measured.start is None or measured.end is None:
         return Decimal(0)
@@ -172,7 +173,8 @@ def _wrong(meter: Meter, measured: Measured, start: int, end: int) -> Decimal:
     if meter.metering.role == "debited":
         return meter.energy[last] - meter.energy[first] - measured.quantity - _allowed(meter)
     since = max((k for k in meter.clean if k <= min(first, start)), default=0)
-    return measured.quantity - (meter.energy[end] - meter.energy[since]) - _allowed(meter)
+    until = end if last in meter.clean else min((k for k in meter.clean if k > end), default=len(meter.energy) - 1)
+    return measured.quantity - (meter.energy[until] - meter.energy[since]) - _allowed(meter)
 
 
 def _cuts(meter: Meter, rnd: random.Random) -> list[tuple[int, int]]:

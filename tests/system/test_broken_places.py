@@ -223,7 +223,8 @@ def test_a_meter_that_falls_silent_is_said_once_in_the_edges_log(tmp_path: Path)
     with Chain(tmp_path, [solar()], "2016-07-01T00:00:00-07:00", "2016-07-01T06:00:00-07:00") as chain:
         config = chain.layout.edge_config(chain.layout.plants[0])
         text = config.read_text()
-        dead = text.replace("[[bus]]", f'[[bus]]\nid = "gone"\nhost = "127.0.0.1"\nport = {free_ports(1)[0]}\n\n[[bus]]', 1)
+        gone = free_ports(1)[0]
+        dead = text.replace("[[bus]]", f'[[bus]]\nid = "gone"\nhost = "127.0.0.1"\nport = {gone}\n\n[[bus]]', 1)
         config.write_text(dead.replace('id = "export"\nbus = "bus1"', 'id = "export"\nbus = "gone"'))
         chain.start_all()
         chain.finish()

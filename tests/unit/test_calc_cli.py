@@ -40,6 +40,8 @@ def test_from_a_project_file_to_a_verified_pack(plant: w.World, capsys: pytest.C
     assert main(["calc", "run", "--once"]) == 0
     table = capsys.readouterr().out
     assert "plant-2016-07" in table
+    for head in ("measured to", "reference tCO2", "project emissions tCO2", "reductions tCO2", "whole t"):
+        assert f"  {head}" in table
     assert "recalled*, parameters DEMO" in table
     assert "* not checked against the approved text / 承認された" in table
     assert main(["pack", "write", "--period", "pv-2016-07", "--out", "pv.hakari"]) == 0
@@ -51,6 +53,8 @@ def test_from_a_project_file_to_a_verified_pack(plant: w.World, capsys: pytest.C
     assert main(["verify", "pv.hakari", "--owner-key", str(plant.owner.verifier)]) == 0
     shown = capsys.readouterr().out
     assert "recalled (not checked against the approved text / 承認された" in shown
+    assert "EG site-e1/export/energy (S-export): 12440000 Wh − 5000000 Wh = 7.44 MWh, leaves 1/1 and 1/94" in shown
+    assert "period 2016-07-01T00:00:00Z to 2016-08-01T00:00:00Z, Etc/UTC; measured to 2016-08-01T00:00:00Z" in shown
     assert shown.endswith("OK: provisional, credits nothing\n")
 
 
@@ -61,7 +65,7 @@ def test_period_show_gives_registers_and_leaves(plant: w.World, capsys: pytest.C
     capsys.readouterr()
     assert main(["period", "show", "plant-2016-07"]) == 0
     shown = capsys.readouterr().out
-    for part in ("5000000", "12440000", "1/1 1/94", "PUBLISHED", "reductions 3.348 tCO2"):
+    for part in ("5000000 Wh", "12440000 Wh", "1/1 1/94", "PUBLISHED", "reductions 3.348 tCO2"):
         assert part in shown
     assert main(["period", "list", "plant", "--json"]) == 0
     periods = json.loads(capsys.readouterr().out)["periods"]
@@ -109,6 +113,7 @@ def test_verify_ends_with_5_for_a_bad_pack_and_3_for_a_bad_key(
         (["project", "add", "none.toml"], 3, "cannot be read"),
         (["project", "show", "none"], 3, "is not registered"),
         (["period", "show", "none"], 3, "is not in the ledger"),
+        (["period", "list", "none"], 3, "is not registered"),
         (["methodology", "show", "PV_CONSERVATVE", "1.0"], 3, "did you mean PV_CONSERVATIVE 1.0"),
         (["calc", "run", "--once", "--config", "none.toml"], 3, "none.toml"),
     ],
@@ -121,6 +126,43 @@ def test_what_is_not_there_is_one_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 1
+
+
+def test_a_refused_quantity_is_said_and_is_no_plain_ok(plant: w.World, capsys: pytest.CaptureFixture[str]) -> None:
+    del plant
+    text = Path("plant.toml").read_text()
+    Path("plant.toml").write_text(w.replaced(text, w.EXPORT, f"{w.EDGE}/export/none"))
+    main(["project", "add", "plant.toml"])
+    main(["calc", "run", "--once"])
+    main(["pack", "write", "--period", "plant-2016-07", "--out", "a.hakari"])
+    capsys.readouterr()
+    assert main(["verify", "a.hakari", "--owner-key", "owner.pub"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.endswith("OK, but no total: a quantity is refused; provisional, credits nothing\n")
+    assert "reductions refused tCO2, in whole tonnes refused;" in shown
+    assert "EXP site-e1/export/none (S-export): no register − no register = refused, leaves none" in shown
+    assert main(["period", "show", "plant-2016-07"]) == 0
+    shown += capsys.readouterr().out
+    assert "reductions refused tCO2  whole tonnes refused" in shown
+    assert "None" not in shown
+
+
+@pytest.mark.parametrize(
+    ("edge", "why"),
+    [
+        ("site-e9", "edge site-e9 is not in the roster"),
+        (w.EDGE, "point site-e1/none/energy is not in its edge's configuration"),
+    ],
+)
+def test_a_project_without_a_period_says_why(
+    plant: w.World, caplog: pytest.LogCaptureFixture, edge: str, why: str
+) -> None:
+    del plant
+    text = Path("pv.toml").read_text()
+    Path("pv.toml").write_text(w.replaced(text, w.EXPORT, f"{edge}/none/energy"))
+    assert main(["project", "add", "pv.toml"]) == 0
+    assert main(["calc", "run", "--once"]) == 0
+    assert f"pv: no period; {why}" in caplog.messages
 
 
 def test_settings_are_checked(plant: w.World, capsys: pytest.CaptureFixture[str]) -> None:
