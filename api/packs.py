@@ -1,4 +1,4 @@
-"""The evidence packs of a folder, with the SHA-256 that is their ETag."""
+"""The evidence packs of a folder: which result each states, and the SHA-256 that is its ETag."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import hashlib
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
+from hakari.errors import DataProblem
+from hakari.ledger.statement import peek_statement
 from hakari.ledger.types import PeriodRecord
+from hakari.pack.layout import STATEMENT
 
 SUFFIX = ".hakari"
 MAX_KNOWN = 1000
+MAX_STATEMENT_BYTES = 1024 * 1024
 
 _Version = tuple[int, int, int]
 
@@ -24,13 +29,39 @@ class Packs:
         self._folder = folder
         self._known: OrderedDict[Path, tuple[_Version, str]] = OrderedDict()
         self._hashing = Lock()
+        self._stated: OrderedDict[Path, tuple[_Version, str | None]] = OrderedDict()
 
     def path_of(self, period: PeriodRecord) -> Path | None:
-        """The period's pack; its id is one that the ledger checked, so that it names a file and no folder."""
+        """The period's pack, where the one that is there states the very result that the ledger has."""
+        path = self._file(period)
+        return path if path is not None and self._result_of(path) == period.result_sha256 else None
+
+    def is_outdated(self, period: PeriodRecord) -> bool:
+        """Whether a pack is there, but of another result than the ledger's: evidence for another figure."""
+        path = self._file(period)
+        return path is not None and self._result_of(path) not in (None, period.result_sha256)
+
+    def _file(self, period: PeriodRecord) -> Path | None:
+        """Its id is one that the ledger checked, so that it names a file and no folder."""
         if self._folder is None:
             return None
         path = self._folder / f"{period.period_id}{SUFFIX}"
         return path if path.is_file() else None
+
+    def _result_of(self, path: Path) -> str | None:
+        """The SHA-256 (hex) of the result that a pack states, read once a version; None for what is no pack."""
+        try:
+            version = _version(path)
+            known = self._stated.get(path)
+            if known is not None and known[0] == version:
+                return known[1]
+            stated = _stated_result(path)
+        except OSError:
+            return None
+        self._stated[path] = (version, stated)
+        if len(self._stated) > MAX_KNOWN:
+            self._stated.popitem(last=False)
+        return stated
 
     async def sha256_of(self, path: Path) -> str:
         """The hash (hex) of the bytes in the file at `path`. Errors: OSError."""
@@ -52,6 +83,18 @@ class Packs:
             if len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
             return digest
+
+
+def _stated_result(path: Path) -> str | None:
+    """From the statement alone, so that a list of periods costs no reading of leaves. Errors: OSError."""
+    try:
+        with ZipFile(path) as pack:
+            entry = pack.getinfo(STATEMENT)
+            if entry.compress_type != ZIP_STORED or entry.flag_bits or entry.file_size > MAX_STATEMENT_BYTES:
+                return None
+            return peek_statement(pack.read(entry)).result_sha256
+    except (BadZipFile, NotImplementedError, KeyError, EOFError, DataProblem):
+        return None
 
 
 def _version(path: Path) -> _Version:

@@ -8,7 +8,7 @@ from fastapi.responses import FileResponse
 from api import documented, results
 from api.auth import FromCaller, caller_of, visible_project
 from api.models import PeriodDetail, PeriodList
-from api.problems import invalid, not_found
+from api.problems import ApiProblem, invalid, not_found
 from api.queries import JSON, FromPage, Page, accepts, only_known
 from api.sources import FromSources, Sources
 from hakari.ledger.port import PeriodKey
@@ -73,9 +73,12 @@ async def period_get(sources: FromSources, caller: FromCaller, period_id: str) -
     openapi_extra={"x-summary-ja": "期間の証拠パック"},
 )
 async def period_pack(sources: FromSources, caller: FromCaller, period_id: str) -> FileResponse:
-    """The pack as a file. Its ETag is the SHA-256 of its bytes."""
+    """The pack as a file, where it states the result that the period has now. Its ETag is the SHA-256 of its bytes."""
     period = _visible(sources, caller, period_id)
     path = sources.packs.path_of(period)
+    if path is None and sources.packs.is_outdated(period):
+        sentence = f"the pack there is of an older result; write it again: hakari pack write --period {period_id}"
+        raise ApiProblem("not-found", sentence)
     if path is None:
         raise not_found(f"an evidence pack of period {period_id}")
     digest = await sources.packs.sha256_of(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ from hakari.log.note import SigningKey
 from hakari.log.roster import NamedKey, Roster
 from hakari.log.tree import extend, leaf_hash, root_of
 from hakari.names import Origin
+from hakari.pack.layout import STATEMENT as STATEMENT_ENTRY
+from hakari.pack.writer import write_into
 from hakari.registers.profile import Point, Profile
 from hakari.store.evidence import StoredLeaf
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
@@ -106,7 +109,7 @@ def build(folder: Path) -> Served:
         ledger.put_project(project(project_id, point))
         ledger.put_period(period(project_id, point, "month"))
         ledger.put_period(period(project_id, point, "custom"))
-    (folder / "plant-a-month.hakari").write_bytes(b"the pack's bytes")
+    (folder / "plant-a-month.hakari").write_bytes(pack_of(period("plant-a", POINT, "month")))
     _give_tokens(ledger)
     app = create_app(ledger, view, evidence, lambda: NOW_MS, lambda: [STATEMENT.verifier], folder)
     return Served(app, ledger, evidence, view, folder)
@@ -116,6 +119,15 @@ def write_roster(path: Path, *keys: SigningKey) -> None:
     """The owner's roster with these statement keys in a new file."""
     named = [NamedKey(key.verifier.name, str(key.verifier)) for key in keys]
     rosterfile.create(path, lambda: Roster("plant.example", 1, statement_keys=named), OWNER)
+
+
+def pack_of(period: PeriodRecord) -> bytes:
+    """A pack as far as the API reads it: the statement of the period's result."""
+    result = results.decode(period.result_json)
+    statement = sign_statement(state_of(result, {cut.origin: "ab" * 32 for cut in result.cuts}, {}, 1), STATEMENT)
+    file = io.BytesIO()
+    write_into(file, {STATEMENT_ENTRY: [statement]})
+    return file.getvalue()
 
 
 def locked(period: PeriodRecord, key: SigningKey = STATEMENT, **changes: Any) -> PeriodRecord:

@@ -7,7 +7,10 @@ import hashlib
 import os
 from pathlib import Path
 
+import pytest
+
 from api.packs import MAX_KNOWN, Packs
+from tests.unit.api_world import POINT, build, locked, pack_of, period
 
 
 def digest(content: bytes) -> str:
@@ -56,3 +59,27 @@ def test_what_is_remembered_has_a_limit(tmp_path: Path) -> None:
 
     asyncio.run(all_of_them())
     assert len(packs._known) == MAX_KNOWN
+
+
+def test_a_pack_of_an_older_result_is_neither_linked_nor_served(tmp_path: Path) -> None:
+    served = build(tmp_path)
+    newer = locked(period("plant-a", POINT, "month"), reductions_tco2="0.02")
+    (tmp_path / "plant-a-month.hakari").write_bytes(pack_of(newer))
+    assert served.json("/v1/periods/plant-a-month")["links"]["pack"] is None
+    assert [one["links"]["pack"] for one in served.json("/v1/projects/plant-a/periods")["items"]] == [None, None]
+    answer = served.get("/v1/periods/plant-a-month/pack")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        404,
+        "the pack there is of an older result; write it again: hakari pack write --period plant-a-month",
+    )
+    (tmp_path / "plant-a-month.hakari").write_bytes(pack_of(period("plant-a", POINT, "month")))
+    assert served.get("/v1/periods/plant-a-month/pack").status_code == 200
+    served.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"no pack", pack_of(period("plant-a", POINT, "month"))[:-30]])
+def test_what_is_no_pack_is_none(tmp_path: Path, content: bytes) -> None:
+    one = period("plant-a", POINT, "month")
+    (tmp_path / "plant-a-month.hakari").write_bytes(content)
+    packs = Packs(tmp_path)
+    assert (packs.path_of(one), packs.is_outdated(one)) == (None, False)
