@@ -187,7 +187,10 @@ def shown(demo: Demo, *, stays: bool) -> str:
         table(head, [_row(outcome) for outcome in demo.outcomes], right=(3, 4, 5, 6, 7)),
         *(f"  * {notice}" for notice in sorted({_notice(outcome.period) for outcome in demo.outcomes})),
         "",
-        *(f"  pack     {outcome.pack}\n           {verdict_of(outcome.verdict)}" for outcome in demo.outcomes),
+        *(
+            f"  pack     {outcome.pack if stays else outcome.pack.name}\n           {verdict_of(outcome.verdict)}"
+            for outcome in demo.outcomes
+        ),
     ]
     if stays:
         lines += [
