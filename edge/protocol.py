@@ -56,6 +56,7 @@ class _Lane:
         self.ahead_bytes = 0
         self.moved(now)
         self.back_at = -GO_BACK_S
+        self.resent = -1
 
     def moved(self, now: float) -> None:
         self.wait_s = RESEND_S
@@ -132,6 +133,9 @@ class Sender:
         if since < state.high:
             self._forget(lane, since)
             self._probe_due = now  # the leaf before it may be foreign too
+        elif state.closed and lane.mark < state.high:
+            self._log.set_mark(lane.epoch, state.high)  # an old mark had lowered it, and no other will raise it again
+            lane.raise_to(state.high, now)
         return None if state.closed else self._fork(text, newest, now)
 
     def _fork(self, cites: str, known_epoch: int, now: float) -> Fork:
@@ -152,6 +156,8 @@ class Sender:
         if size > lane.mark:
             self._log.set_mark(lane.epoch, size)
             lane.raise_to(size, now)
+            if size == lane.resent + 1 and lane.sent.get(size, (now, 0))[0] < now - REPEAT_S:
+                lane.go_back()  # only the leaf that was sent again arrived: what followed it is lost too
         elif size < lane.mark:
             if now - lane.back_at >= GO_BACK_S:
                 lane.back_at = now
@@ -202,6 +208,7 @@ class Sender:
             if lane.next > lane.mark and lane.mark < _limit(state) and now >= lane.due:
                 lane.wait_s = min(2 * lane.wait_s, RESEND_MAX_S)
                 lane.due = now + lane.wait_s
+                lane.resent = lane.mark
                 self._urgent.append((state.epoch, lane.mark))
 
     def _probe(self, now: float) -> None:

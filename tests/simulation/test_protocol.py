@@ -18,9 +18,10 @@ from edge.protocol import Sender
 from edge.spool import Spool
 from hakari.errors import DataProblem
 from hakari.log.tree import extend, root_of
-from hakari.names import Origin
+from hakari.names import Origin, batch_topic
 from hakari.wire import rows as wire_rows
 from ingest import protocol as ingest_protocol
+from ingest.inbox import Delivery
 from ingest.protocol import Outcome, Receiver
 from tests.simulation.world import EDGE_ID, NAMESPACE, Identity, World, keys
 
@@ -265,3 +266,29 @@ def test_one_old_mark_repeated_for_an_hour_does_not_make_the_edge_send_without_e
     current = world.spool.current()
     assert current is not None
     assert world.sends < 20 * current.size
+
+
+def test_a_whole_window_that_was_lost_is_sent_again_at_once_after_its_first_leaf() -> None:
+    world = World(4)
+    world.batch_samples = 1
+    world.healed = True
+    world._connect()
+    world._deliver()
+    for _ in range(60):
+        world.now_s += 0.1
+        world.sample()
+        world.courier.pump()
+        world._up.clear()  # a broker that took everything and delivered nothing
+    until = world.now_s + 40.0
+    while not world.stored() and world.now_s < until:
+        world.now_s += 0.5
+        world.courier.pump()
+        taken, world._up = world._up, []
+        deliveries = [Delivery(1, mid, batch_topic(EDGE_ID), message) for mid, message in enumerate(taken)]
+        if deliveries:
+            world.workers[0].handle(deliveries, 0)
+        world.workers[0].send_marks(0)
+        marks, world._down = world._down, []
+        for mark in marks:
+            world.courier.mark(mark)
+    assert world.stored()
