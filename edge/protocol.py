@@ -100,7 +100,6 @@ class Sender:
         self._lanes: dict[int, _Lane] = {}
         self._urgent: list[tuple[int, int]] = []
         self._probe_due = 0.0
-        self._probing = False
         self.connected = False
 
     def connect(self, now: float) -> None:

@@ -52,11 +52,10 @@ def run(config: Path) -> None:
     evidence = SqliteEvidenceLog(beside(config, settings.ingest.evidence))
     view = SqliteReadingsView(beside(config, settings.ingest.view))
     try:
-        load_roster(config, settings.ingest)  # says which setting is wrong, which the watched file cannot
+        known = load_roster(config, settings.ingest)
         owner = VerifierKey.parse(settings.ingest.owner_key)
         roster = Watched(beside(config, settings.ingest.roster_file), owner, settings.ingest.namespace)
         cosigner = Cosigner(settings.ingest.cosigner_name, load(beside(config, settings.ingest.cosigner_key_file)))
-        known = roster.read()
         if cosigner.verifier not in known.cosigner_keys():
             raise CosignerUnknown(
                 f"[ingest].cosigner_name and cosigner_key_file are {cosigner.verifier}, which the roster does not have:"
