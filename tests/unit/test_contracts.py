@@ -15,7 +15,7 @@ import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("edge", "ingest", "calc", "api", "simulate")
+ROOMS = ("edge", "ingest", "calc", "api", "simulate", "grafana")
 LINT = Path(sys.executable).with_name("lint-imports")
 LINTER: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 CONTRACTS: dict[str, dict[str, Any]] = {contract["id"]: contract for contract in LINTER["contracts"]}
@@ -45,6 +45,7 @@ BREAKING: dict[str, list[tuple[str, str]]] = {
     "verify": [("calc.verify", module) for module in CONTRACTS["verify"]["forbidden_modules"]],
     "methodologies": [("calc.methodologies", module) for module in CONTRACTS["methodologies"]["forbidden_modules"]],
     "modbus": [(room, "pymodbus") for room in ("edge.run", "edge.sampler", "ingest", "calc", "api", "hakari.names")],
+    "influx": [(room, "influxdb_client") for room in (*ROOMS, "hakari.store.view", "hakari.influxdb")],
     "mqtt": [(module, client) for module in CONTRACTS["mqtt"]["source_modules"] for client in ("paho", "amqtt")],
 }
 # Shared by design before a second room takes them up, or where Python wants them; an entry that is no longer

@@ -19,7 +19,7 @@ from hatchling.builders.wheel import WheelBuilder
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES: list[str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-ROOMS = ["edge", "ingest", "calc", "api", "simulate"]
+ROOMS = ["edge", "ingest", "calc", "api", "simulate", "grafana"]
 INSTALL_TIMEOUT_S = 240
 LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 
@@ -31,10 +31,15 @@ IMPORTS = {
     "calc": ["hakari", "calc"],
     "api": ["hakari", "api"],
     "simulate": ["hakari", "simulate"],
+    "grafana": ["hakari", "grafana"],
+    "influx": ["hakari"],
     "verify": [],
 }
 # Modules that an extra brings. One of `hakari` that needs another extra's is left out.
-FOREIGN = {"paho", "sqlalchemy", "alembic", "pymodbus", "amqtt", "fastapi", "uvicorn", "rich", "pydantic", "starlette"}
+FOREIGN = {
+    "paho", "sqlalchemy", "alembic", "pymodbus", "amqtt", "fastapi", "uvicorn", "rich", "pydantic", "starlette",
+    "influxdb_client", "urllib3", "grafana_client", "niquests",
+}  # fmt: skip
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 foreign = set(sys.argv[2].split(","))
@@ -85,8 +90,8 @@ def test_it_can_not_be_uploaded() -> None:
 
 def test_every_extra_of_a_room_exists() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
-    assert {*ROOMS, "verify", "all", "dev"} == set(extras)
-    assert set(re.findall(r"\w+", extras["all"][0])) - {"hakari"} == {*ROOMS, "verify"}
+    assert {*ROOMS, "verify", "influx", "all", "dev"} == set(extras)
+    assert set(re.findall(r"\w+", extras["all"][0])) - {"hakari"} == {*ROOMS, "verify", "influx"}
 
 
 def test_the_lock_names_no_address_and_a_hash_for_each() -> None:
