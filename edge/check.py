@@ -13,6 +13,7 @@ from edge.plan import plan_of
 from edge.sampler import PROTOCOL
 from edge.settings import Settings
 from hakari.errors import BadConfiguration
+from hakari.registers.groups import asked_points
 from hakari.registers.requests import ReadRequest
 from hakari.settings import load
 from hakari.wire.configuration import MeteringConfiguration
@@ -97,9 +98,7 @@ def _meter(configuration: MeteringConfiguration, index: int) -> MeterReport:
                 address=request.address,
                 words=request.count,
                 points=[
-                    point.name
-                    for point in meter.profile.points
-                    if point.table == request.table and 0 <= point.address - request.address < request.count
+                    point.name for point in asked_points(meter.profile, request.table, request.address, request.count)
                 ],
             )
             for request in requests

@@ -1,7 +1,8 @@
 """Which requests a sample of a meter takes: pure, the same for the same profile.
 
 Guaranteed: requests read only registers that the profile backs; none splits a value, or a value from its
-scale point; every point is read once a sample; the requests with counters come first.
+scale point; every point is read once a sample, each by a request of its own where the profile says
+`separate`; the requests with counters come first.
 """
 
 from __future__ import annotations
@@ -44,6 +45,6 @@ def requests_of(profile: Profile, unit: int) -> tuple[ReadRequest, ...]:
 
 def _joins(profile: Profile, last: Group, group: Group) -> bool:
     """Whether one request may read both: no register between them is unknown, and it is not too long."""
-    if group.table != last.table or group.end - last.start > profile.max_words:
+    if profile.separate or group.table != last.table or group.end - last.start > profile.max_words:
         return False
     return group.start <= last.end or in_one_span(profile, group.table, last.end, group.start)

@@ -1,4 +1,4 @@
-"""`hakari demo`: two plants, a broker and every room as a process of its own, until a month's total is re-derived.
+"""`hakari demo`: four plants, a broker and every room as a process of its own, until a month's total is re-derived.
 
 What is printed at the end was asked of the API and of `hakari verify`; nothing in this module computes it.
 """
@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
@@ -30,6 +30,7 @@ STEP_S = 900
 TICKS = 31 * 96 + 1
 BATCH_SAMPLES = 4
 HTTP_TIMEOUT_S = 30.0
+PLACES, TABLE_PLACES = 6, 4
 DATA = resources.files("simulate") / "data"
 METERS = {
     "solar": (
@@ -39,6 +40,14 @@ METERS = {
     "boiler": (
         MeterPlace("heat", "spirax-sarco-tva", 1, "TVA-0001"),
         MeterPlace("aux", "abb-b23", 2, "B23-0001"),
+    ),
+    "chiller": (
+        MeterPlace("power", "carlo-gavazzi-em340", 1, "EM340-0001"),
+        MeterPlace("controller", "carrier-23xrv", 2, "23XRV-0001"),
+    ),
+    "transformer": (
+        MeterPlace("primary", "janitza-umg-96rm-e", 1, "UMG-0001"),
+        MeterPlace("secondary", "abb-b23", 2, "B23-0002"),
     ),
 }
 
@@ -69,7 +78,7 @@ def run(folder: Path, processes: Processes, say: Callable[[str], None], progress
     """Sets the chain up in `folder`, drives the month, computes, serves and verifies it. Processes stay up."""
     say("keys, roster and a settings file a room")
     layout = set_up(folder)
-    say("broker, ingest and two edges start; a month passes in quarter hours")
+    say("broker, ingest and four edges start; a month passes in quarter hours")
     drive(layout, processes, progress)
     say("the owner approves what the edges opened; calc computes; packs are written")
     compute(layout)
@@ -78,7 +87,7 @@ def run(folder: Path, processes: Processes, say: Callable[[str], None], progress
 
 
 def set_up(folder: Path) -> Layout:
-    """Files of two plants: the recorded solar system and the seeded boiler house."""
+    """Files of four plants: the recorded solar system, and seeded a boiler house, a chiller and a transformer."""
     places = []
     for name, port in zip(METERS, free_ports(len(METERS)), strict=True):
         plant_file = folder / f"{name}.plant.toml"
@@ -172,20 +181,12 @@ def pack_of(layout: Layout, place: PlantPlace) -> Path:
 
 def shown(demo: Demo, *, stays: bool) -> str:
     """The demo's end for a person; with `stays` also how to look around in what stays up."""
-    head = (
-        "plant",
-        "methodology, standing",
-        "measured",
-        "complete",
-        "reference t",
-        "project t",
-        "reductions t",
-        "whole",
-    )
+    head = ("plant", "methodology*", "measured", "complete", "reference", "project", "reduced", "whole")
     lines = [
         "",
-        table(head, [_row(outcome) for outcome in demo.outcomes], right=(3, 4, 5, 6, 7)),
-        *(f"  * {notice}" for notice in sorted({_notice(outcome.period) for outcome in demo.outcomes})),
+        table(head, [row for outcome in demo.outcomes for row in _rows(outcome)], right=(3, 4, 5, 6, 7)),
+        "  reference, project and reduced emissions in tCO2; whole: the reductions, rounded down at the end",
+        *_notices([outcome.period for outcome in demo.outcomes]),
         "",
         *(
             f"  pack     {outcome.pack if stays else outcome.pack.name}\n           {verdict_of(outcome.verdict)}"
@@ -216,32 +217,50 @@ def as_json(demo: Demo) -> dict[str, object]:
     }
 
 
-def _row(outcome: Outcome) -> tuple[object, ...]:
+def _rows(outcome: Outcome) -> list[tuple[object, ...]]:
+    """A plant's row, and one more for each further quantity."""
     period = outcome.period
-    methodology = period["methodology"]
-    totals = period["totals"]
-    factors = ", ".join(sorted({parameter["standing"] for parameter in period["parameters"]})).upper()
-    return (
+    methodology, totals = period["methodology"], period["totals"]
+    first, *more = _measured(period)
+    row = (
         outcome.plant,
-        f"{methodology['code']} {methodology['version']}, {methodology['standing']}*, factors {factors}",
-        _measured(period),
+        f"{methodology['code']} {methodology['version']}",
+        first,
         f"{Decimal(period['completeness']) * 100:.1f} %",
-        _short(totals["reference_tco2"]),
-        _short(totals["project_tco2"]),
-        _short(totals["reductions_tco2"]),
+        _short(totals["reference_tco2"], TABLE_PLACES),
+        _short(totals["project_tco2"], TABLE_PLACES),
+        _short(totals["reductions_tco2"], TABLE_PLACES),
         "refused" if totals["reductions_whole_tco2"] is None else totals["reductions_whole_tco2"],
     )
+    return [row, *(("", "", measured, "", "", "", "", "") for measured in more)]
 
 
-def _measured(period: Mapping[str, Any]) -> str:
+def _measured(period: Mapping[str, Any]) -> list[str]:
     """The monitored quantities as the API tells them; a demo's month lies within one vintage."""
     quantities = period["vintages"][0]["quantities"]
     units = {one["parameter"]: one["unit"] for one in period["inputs"]}
-    return ", ".join(f"{name} {_short(quantities.get(name))} {unit}" for name, unit in units.items())
+    found = {name.partition("[")[0]: value for name, value in quantities.items()}
+    return [f"{name} {_short(found.get(name), TABLE_PLACES)} {unit}" for name, unit in units.items()]
 
 
-def _notice(period: Mapping[str, Any]) -> str:
-    return f"{period['notice']} / {period['notice_ja']}{'' if period['credits'] else ': provisional, credits nothing'}"
+def _notices(periods: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the star of a methodology means: its standing, that of the factors beside it, and what follows."""
+    factors: dict[tuple[str, ...], set[str]] = {}
+    for period in periods:
+        credit = "" if period["credits"] else "; provisional, credits nothing"
+        key = (period["methodology"]["standing"], credit, f"{period['notice']} / {period['notice_ja']}")
+        factors.setdefault(key, set()).update(one["standing"].upper() for one in _factors(period))
+    return [
+        f"  * {standing}, factors {' and '.join(sorted(found))}{credit}\n    {notice}"
+        for (standing, credit, notice), found in sorted(factors.items())
+    ]
+
+
+def _factors(period: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every number that the formula took beside what was measured."""
+    yield from period["parameters"]
+    for one in period["equipment"]:
+        yield from (*one["parameters"], *one["class_values"])
 
 
 def verdict_of(verdict: Mapping[str, Any]) -> str:
@@ -254,9 +273,9 @@ def verdict_of(verdict: Mapping[str, Any]) -> str:
     )
 
 
-def _short(value: str | None) -> str:
-    """A decimal string cut, not rounded, to six places for the eye; the full one is in the API and the pack."""
+def _short(value: str | None, places: int = PLACES) -> str:
+    """A decimal string cut, not rounded, for the eye; the full one is in the API and the pack."""
     if value is None:
         return "refused"
     whole, _, fraction = value.partition(".")
-    return f"{whole}.{fraction[:6]}" if fraction else whole
+    return f"{whole}.{fraction[:places]}" if fraction else whole

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from simulate import driver
-from simulate.scenario import shown
+from simulate.plant import shown
 
 
 @contextmanager

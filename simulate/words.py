@@ -40,6 +40,12 @@ def i32(value: int) -> Words:
     return struct.unpack(">2H", struct.pack(">i", value))
 
 
+def i32_low_first(value: int) -> Words:
+    """Two words in two's complement, low word first; struct.error outside its range."""
+    high, low = i32(value)
+    return (low, high)
+
+
 def u64(value: int) -> Words:
     """Four words, unsigned; struct.error outside its range."""
     return struct.unpack(">4H", struct.pack(">Q", value))
@@ -53,6 +59,11 @@ def i64(value: int) -> Words:
 def f32(value: float) -> Words:
     """Two words, IEEE 754 single; OverflowError outside its range."""
     return struct.unpack(">2H", struct.pack(">f", value))
+
+
+def floats(*values: float) -> Words:
+    """Two words a value, IEEE 754 single; OverflowError outside its range."""
+    return tuple(word for value in values for word in f32(value))
 
 
 def text(value: str, length: int) -> Words:

@@ -37,7 +37,7 @@ def problems(profile: Profile) -> Iterator[str]:
     for span in profile.spans:
         if span.start + span.count > ADDRESS_SPACE:
             yield f"span at {span.start} of {span.count} registers ends beyond 65535; shorten it"
-    yield from _overlaps(profile)
+    yield from _separate_problems(profile) if profile.separate else _overlaps(profile)
     yield from _group_problems(profile)
 
 
@@ -142,6 +142,18 @@ def _overlaps(profile: Profile) -> Iterator[str]:
             yield f"points {before.name} and {point.name} overlap at {point.table} register {point.address}"
         if before is None or point.address + point.length > before.address + before.length:
             furthest[point.table] = point
+
+
+def _separate_problems(profile: Profile) -> Iterator[str]:
+    if profile.spans:
+        yield "it is separate and has spans; no request of it reads across registers, so leave the spans out"
+    requests: dict[tuple[str, int, int], Point] = {}
+    for point in profile.points:
+        if point.scale_point is not None:
+            yield f"point {point.name} has a scale_point, which separate excludes; one answer holds one point"
+        same = requests.setdefault((point.table, point.address, point.length), point)
+        if same is not point:
+            yield f"points {same.name} and {point.name} are the same {point.table} register {point.address}; keep one"
 
 
 def _same_identity(one: Point, other: Point) -> bool:

@@ -16,6 +16,7 @@ import msgspec
 
 from hakari.quality import Quality
 from hakari.registers.check import expected_raw
+from hakari.registers.groups import asked_points
 from hakari.registers.profile import Point, Profile
 from hakari.registers.reading import Reading, exact_value
 from hakari.registers.requests import ReadRequest, refusal
@@ -182,11 +183,8 @@ class _Window:
 
     def __init__(self, profile: Profile, request: ReadRequest, names: frozenset[str] | None) -> None:
         self.request = request
-        inside = {
-            point.name: point for point in profile.points
-            if point.table == request.table and request.address <= point.address
-            and point.address + point.length <= request.address + request.count
-        }  # fmt: skip
+        asked = asked_points(profile, request.table, request.address, request.count)
+        inside = {point.name: point for point in asked}
         self.fields = [
             self._field(p, inside)
             for p in inside.values()

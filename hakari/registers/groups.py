@@ -1,4 +1,7 @@
-"""Which points must travel in one answer: a value with its scale point, and whatever lies between them."""
+"""Which points must travel in one answer: a value with its scale point, and whatever lies between them.
+
+Of a profile whose points are `separate` none travels with another.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ class Group(NamedTuple):
 
 def groups_of(profile: Profile) -> list[Group]:
     """The smallest groups that split neither a value nor a value from its scale point, by table and address."""
+    if profile.separate:
+        return sorted((_span(point.table, [point]) for point in profile.points), key=lambda group: group[:3])
     families: dict[tuple[Table, str], list[Point]] = {}
     for point in profile.points:
         families.setdefault((point.table, point.scale_point or point.name), []).append(point)
@@ -34,6 +39,18 @@ def groups_of(profile: Profile) -> list[Group]:
 def _span(table: Table, points: list[Point]) -> Group:
     ordered = sorted(points, key=lambda point: (point.address, point.name))
     return Group(table, ordered[0].address, max(p.address + p.length for p in ordered), tuple(ordered))
+
+
+def asked_points(profile: Profile, table: Table, address: int, count: int) -> list[Point]:
+    """The points that a read of `count` registers from `address` tells, in the profile's order.
+
+    All that lie inside it; of a profile whose points are separate only the one with these very registers.
+    """
+    return [
+        point for point in profile.points
+        if point.table == table and address <= point.address and point.address + point.length <= address + count
+        and not (profile.separate and (point.address, point.length) != (address, count))
+    ]  # fmt: skip
 
 
 def backed(profile: Profile, table: Table, start: int, end: int) -> bool:

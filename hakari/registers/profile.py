@@ -61,7 +61,11 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Profile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A meter model on one interface. Refusals are made by `hakari.registers.check`."""
+    """A meter model on one interface. Refusals are made by `hakari.registers.check`.
+
+    `separate` is for meters that answer each address with a value of its own, so that the registers of two
+    points overlap: every point is then read by a request of its own, and an answer gives that point only.
+    """
 
     id: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,60}$")]
     maker: str
@@ -72,3 +76,4 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     spans: list[Span] = []
     max_words: Annotated[int, msgspec.Meta(ge=1, le=MAX_BLOCK_WORDS)] = MAX_BLOCK_WORDS
     notes: str = ""
+    separate: bool = False

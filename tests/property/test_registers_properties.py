@@ -106,3 +106,35 @@ def test_f32_is_the_float_itself(number: float) -> None:
     answer = b"\x03\x04" + struct.pack(">f", number)
     (reading,) = decode_block(profile, "m", ReadRequest(1, 3, 0, 2).encode(), answer)
     assert reading.value == Decimal(number)
+
+
+@st.composite
+def separate_profiles(draw: st.DrawFn) -> Profile:
+    """Any checked profile whose points may overlap in every way."""
+    places = draw(
+        st.sets(st.tuples(st.sampled_from(TABLES), st.integers(0, 12), st.sampled_from([1, 2, 4])), min_size=1)
+    )
+    types: dict[int, list[Type]] = {1: ["u16", "i16"], 2: ["u32", "f32", "i32"], 4: ["u64", "f64"]}
+    points = [
+        Point(f"p{k}", address, draw(st.sampled_from(types[length])), draw(st.sampled_from(["counter", "gauge"])), "Wh",
+              table=table)
+        for k, (table, address, length) in enumerate(sorted(places))
+    ]  # fmt: skip
+    made = Profile("p", "maker", "model", "source", "one-source", points, separate=True)
+    assert list(problems(made)) == []
+    return made
+
+
+@given(separate_profiles(), st.data())
+def test_separate_points_have_a_request_and_an_answer_each(profile: Profile, data: st.DataObject) -> None:
+    requests = requests_of(profile, 1)
+    told = []
+    for request in requests:
+        words = data.draw(st.binary(min_size=2 * request.count, max_size=2 * request.count))
+        answer = bytes((request.function, len(words))) + words
+        (reading,) = decode_block(profile, "m", request.encode(), answer)
+        point = next(point for point in profile.points if point.name == reading.point)
+        assert (point.table, point.address, point.length) == (request.table, request.address, request.count)
+        assert reading.quality is Quality.BAD or reading.raw == int.from_bytes(words, "big")
+        told.append(reading.point)
+    assert sorted(told) == sorted(point.name for point in profile.points)

@@ -1,4 +1,4 @@
-"""`hakari demo` as a stranger runs it: two plants to a month's total, told alike by terminal, HTTP and offline."""
+"""`hakari demo` as a stranger runs it: four plants to a month's total, told alike by terminal, HTTP and offline."""
 
 from __future__ import annotations
 
@@ -37,13 +37,17 @@ def totals(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.system
-def test_both_plants_come_out_and_every_pack_verifies(demo: tuple[Path, dict[str, Any]]) -> None:
+def test_every_plant_comes_out_and_every_pack_verifies(demo: tuple[Path, dict[str, Any]]) -> None:
     plants = {plant["plant"]: plant for plant in demo[1]["plants"]}
-    assert set(plants) == {"solar", "boiler"}
+    assert set(plants) == {"solar", "boiler", "chiller", "transformer"}
     solar = plants["solar"]["period"]
     assert solar["vintages"][0]["quantities"] == {"EG": "0.858896"}
     assert solar["totals"]["reductions_tco2"] == "0.457791568"
     assert plants["boiler"]["period"]["totals"]["reductions_whole_tco2"] == 13
+    assert plants["chiller"]["period"]["vintages"][0]["quantities"] == {"EC[ch-1]": "53.8131"}
+    transformer = plants["transformer"]["period"]
+    assert transformer["vintages"][0]["quantities"] == {"H[t-1000]": "740"}  # of 744: the grid was away twice
+    assert [line["rule"] for line in transformer["lines"]] == ["outage", "outage"]
     for plant in plants.values():
         assert plant["verdict"]["ok"]
         assert plant["verdict"]["notes"] == []

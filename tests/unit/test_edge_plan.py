@@ -52,6 +52,14 @@ def test_counters_come_first_then_the_address() -> None:
         (3, 50, 2), (4, 20, 2), (3, 0, 1), (3, 90, 1)]  # fmt: skip
 
 
+def test_separate_points_are_never_joined() -> None:
+    points = [_point(0), _point(1), _point(2, "f32"), _point(3, "f32"), _point(3, table="input"), _point(9, "u64")]
+    points[4] = Point("counted", 3, "u16", "counter", "Wh", table="input")
+    profile = Profile("p", "maker", "model", "source", "one-source", points, separate=True)
+    assert [(r.function, r.address, r.count) for r in requests_of(profile, 1)] == [
+        (4, 3, 1), (3, 0, 1), (3, 1, 1), (3, 2, 2), (3, 3, 2), (3, 9, 4)]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("now_ms", "slot_ms"),
     [(0, 900_000), (899_999, 900_000), (900_000, 1_800_000), (1_467_356_400_001, 1_467_357_300_000)],

@@ -102,3 +102,26 @@ def test_interleaved_families_are_one_answer() -> None:
     span = Span("holding", 0, 10)
     assert list(problems(_profile(*points, spans=(span,), max_words=10))) == []
     assert any("span 10 registers" in text for text in problems(_profile(*points, spans=(span,), max_words=8)))
+
+
+def _separate(*points: Point, **more: Any) -> Profile:
+    return Profile("p", "maker", "model", "source", "one-source", list(points), separate=True, **more)
+
+
+def test_separate_points_may_overlap() -> None:
+    points = (_point("a", 0, "f32"), _point("b", 1, "f32"), _point("c", 1), _point("d", 1, "f32", table="input"))
+    assert list(problems(_separate(*points))) == []
+    assert any("overlap" in problem for problem in problems(_profile(*points)))
+
+
+@pytest.mark.parametrize(
+    ("profile", "part"),
+    [
+        (_separate(_point("a", 1, "f32"), _point("b", 1, "u32")), "points a and b are the same holding register 1"),
+        (_separate(_point(scale_point="s", address=9), SCALE), "point a has a scale_point, which separate excludes"),
+        (_separate(_point(), spans=[Span("holding", 0, 9)]), "it is separate and has spans"),
+        (_separate(_point(type_="u64"), max_words=3), "has 4 registers"),
+    ],
+)
+def test_what_separate_excludes(profile: Profile, part: str) -> None:
+    assert any(part in problem for problem in problems(profile))

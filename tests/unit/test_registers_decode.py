@@ -227,3 +227,41 @@ def test_plain_scale_register_has_sentinels_and_bounds(scale: str, quality: Qual
     )
     (reading,) = decode_block(profile, "m", ReadRequest(1, 3, 0, 2).encode(), bytes.fromhex("0304 0005" + scale))
     assert (reading.quality, reading.value) == (quality, Decimal(500) if quality is Quality.GOOD else None)
+
+
+FLOATS = [Point(f"t{k}", 0x3B + k, "f32", "gauge", table="input", word_order="high_first") for k in range(4)]
+WORD = Point("w", 0x3C, "u16", "gauge", table="input")
+SEPARATE = Profile("p", "maker", "model", "source", "one-source", [*FLOATS, WORD], separate=True)
+
+
+def _separate(address: int, words: str) -> dict[str, Decimal | None]:
+    data = bytes.fromhex(words)
+    request = ReadRequest(1, 4, address, len(data) // 2).encode()
+    readings = decode_block(SEPARATE, "m", request, bytes((4, len(data))) + data)
+    return {reading.point: reading.value for reading in readings}
+
+
+def test_an_answer_of_a_separate_profile_gives_its_own_point_only() -> None:
+    assert _separate(0x3B, "414c 0000") == {"t0": Decimal("12.75")}
+    assert _separate(0x3C, "40e0 0000") == {"t1": Decimal(7)}
+    assert _separate(0x3C, "40e0") == {"w": Decimal(0x40E0)}
+
+
+def test_a_read_across_separate_points_gives_none() -> None:
+    assert _separate(0x3B, "414c 0000 40e0 0000") == {}
+    assert _separate(0x3B, "414c 0000 40e0") == {}
+    assert _separate(0x3A, "0000 414c 0000") == {}
+
+
+def test_each_block_of_a_sample_keeps_its_own_point_and_error() -> None:
+    blocks = [
+        (ReadRequest(1, 4, 0x3B, 2).encode(), bytes.fromhex("0404 414c 0000"), ""),
+        (ReadRequest(1, 4, 0x3C, 2).encode(), None, "timeout"),
+        (ReadRequest(1, 4, 0x3D, 2).encode(), bytes.fromhex("0404 41e4 0000"), ""),
+    ]
+    read = decode_sample(SEPARATE, "m", blocks)
+    assert [[(r.point, r.value, r.reason) for r in block] for block in read] == [
+        [("t0", Decimal("12.75"), "")],
+        [("t1", None, "timeout")],
+        [("t2", Decimal("28.5"), "")],
+    ]

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from edge.library import bundled, profile
@@ -59,6 +60,20 @@ def test_plan_reads_each_point_once(name: str) -> None:
         and point.address + point.length <= request.address + request.count
     ]
     assert sorted(asked) == sorted(point.name for point in found.points)
+
+
+def test_temperatures_in_fahrenheit_are_marked() -> None:
+    """Water of 7, 12, 29 and 34 °C as a controller that is set to °F tells it."""
+    found = profile("carrier-23xrv", CASES)
+    for address, pattern in ((0x3B, "4255 999a"), (0x3C, "4232 6666"), (0x3D, "42a8 6666"), (0x3E, "42ba 6666")):
+        request, answer = bytes.fromhex(f"01 04 {address:04x} 0002"), bytes.fromhex(f"0404 {pattern}")
+        (reading,) = decode_block(found, "m", request, answer)
+        assert reading.quality is Quality.UNCERTAIN
+
+
+def test_only_a_separate_profile_says_so_in_what_is_hashed() -> None:
+    said = {name for name in bundled() if b'"separate"' in msgspec.json.encode(profile(name, CASES))}
+    assert said == {"carrier-23xrv"}
 
 
 def test_no_case_without_a_profile() -> None:

@@ -125,3 +125,84 @@ def test_b23_registers() -> None:
 def test_rounding_and_scales() -> None:
     assert [whole(Fraction(x, 2), 1, -10, 10) for x in (-25, -3, 1, 3, 25)] == [-10, -2, 0, 2, 10]
     assert [scale_for(x, 32766, -1) for x in (3276, 3277, 32766, 32767, 2e6)] == [-1, 0, 0, 1, 2]
+
+
+CHILLER = Fixed(
+    power_w="312100.06", import_wh="12345678999.9", phase_v="239.0", load_percent="69.1", control_point_c="7",
+    chilled_in_c="12.75", chilled_out_c="6.5", cooling_in_c="28.5", cooling_out_c="33.25",
+)  # fmt: skip
+
+
+def swapped(held: dict[int, int], address: int) -> int:
+    """Two words, low one first, in two's complement."""
+    number = held[address + 1] * 65536 + held[address]
+    return number - 2**32 if held[address + 1] & 0x8000 else number
+
+
+def test_em340_low_word_first_as_input_registers() -> None:
+    held = registers("carlo-gavazzi-em340", CHILLER)
+    assert (held[0x34], held[0x35]) == (0xCD15, 0x075B)  # 123 456 789 counts of 0.1 kWh
+    assert sum(swapped(held, at) for at in (0x40, 0x42, 0x44)) == 123_456_789
+    assert swapped(held, 0x4E) == 0
+    assert swapped(held, 0x28) == 3_121_001
+    assert swapped(held, 0x12) == 1_040_334
+    assert all(abs(swapped(held, at) - 2390) <= 21 for at in (0, 2, 4))
+    assert swapped(held, 0x0C) == pytest.approx(312_100 / 3 / (swapped(held, 0) / 10) * 1000, rel=1e-3)
+    assert (held[0x31], held[0x33]) == (1000, 500)
+    assert not {0x06, 0x0B, 0x18, 0x27, 0x2A, 0x32, 0x36, 0x3F, 0x46, 0x4D, 0x50} & set(held)
+    assert MODELS["carlo-gavazzi-em340"].functions == {4}
+    assert not MODELS["carlo-gavazzi-em340"].overlap
+
+
+def test_em340_wraps_before_its_sign_and_shows_what_flows_back() -> None:
+    returned = Fixed(power_w="-3123.7", import_wh="0", export_wh="250")
+    held = registers("carlo-gavazzi-em340", returned, {"import_wh": 2**31 + 7})
+    assert (swapped(held, 0x34), swapped(held, 0x4E)) == (7, 2)
+    assert (held[0x28], held[0x29]) == (0x85FB, 0xFFFF)  # −31 237 in two's complement
+    assert abs(swapped(held, 0) - 2300) <= 20
+
+
+def test_carrier_gives_a_value_at_each_address() -> None:
+    model = MODELS["carrier-23xrv"]
+    readout = Readout(CHILLER, 60_000, Nameplate("S-1", 6000), {}, {})
+    assert model.registers(readout) == {
+        0x28: (7,),
+        0x30: (0x40E0, 0),
+        0x3B: (0x414C, 0),
+        0x3C: (0x40D0, 0),
+        0x3D: (0x41E4, 0),
+        0x3E: (0x4205, 0),
+    }
+    assert model.overlap
+    assert [model.function(at) for at in (0x28, 0x30, 0x3B, 0x3E)] == [3, 3, 4, 4]
+    still = Readout(Fixed(**dict.fromkeys(model.needs, "0")), 60_000, Nameplate("S-1", 6000), {}, {})
+    assert model.registers(still)[0x28] == (0,)
+
+
+def test_umg_floats_in_watt_hours() -> None:
+    source = Fixed(power_w="-2000", import_wh="16777217.9", export_wh="1000000000", phase_v="12700", reactive_var="300")
+    held = registers("janitza-umg-96rm-e", source)
+    assert (held[19068], held[19069]) == (0x4B80, 0x0000)  # 16 777 217 is no single float, 16 777 216 is
+    assert (held[19076], held[19077]) == (0x4E6E, 0x6B28)  # 15 625 000 × 2⁶
+    assert (held[19026], held[19027]) == (0xC4FA, 0x0000)
+    assert take(held, 19042, "f") == 300
+    assert all(abs(take(held, at, "f") / 12700 - 1) < 0.01 for at in (19000, 19002, 19004))
+    assert not {18999, 19006, 19018, 19028, 19052, 19070, 19078} & set(held)
+    assert MODELS["janitza-umg-96rm-e"].functions == {3}
+
+
+def test_without_voltage_there_is_no_current_and_no_frequency() -> None:
+    dead = Fixed(power_w="0", import_wh="5000", phase_v="0")
+    held = registers("janitza-umg-96rm-e", dead)
+    assert [take(held, at, "f") for at in (19000, 19002, 19004, 19012, 19026, 19050)] == [0] * 6
+    assert take(held, 19068, "f") == 5000
+    held = registers("abb-b23", dead)
+    assert [take(held, at, "I") for at in (0x5B00, 0x5B02, 0x5B04, 0x5B0C)] == [0] * 4
+    assert take(held, 0x5000, "Q") == 500
+
+
+def test_the_analyser_does_not_overflow_at_the_largest_transformer() -> None:
+    huge = Fixed(power_w="23644000", import_wh="174000000000", export_wh="1", phase_v="63509", reactive_var="1e7")
+    held = registers("janitza-umg-96rm-e", huge)
+    assert take(held, 19026, "f") == 23_644_000
+    assert abs(take(held, 19068, "f") - 174e9) <= 8192

@@ -33,7 +33,8 @@ def refused_plant(folder: Path, text: str) -> str:
 
 def test_the_shipped_plants_load() -> None:
     assert [m.unit for m in load_plant(DATA / "solar.toml", {}).meters] == [1, 2]
-    assert [m.unit for m in load_plant(DATA / "boiler.toml", {}).meters] == [1, 2]
+    for name in ("boiler", "chiller", "transformer"):
+        assert [m.unit for m in load_plant(DATA / f"{name}.toml", {}).meters] == [1, 2]
 
 
 @pytest.mark.parametrize(

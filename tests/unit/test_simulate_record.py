@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,11 @@ from simulate.record import Mapping, QuantityMap, Record, RecordInvalid
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = REPOSITORY / "simulate" / "data"
-SHARED_BOILER = REPOSITORY.parent / "shared" / "data" / "boiler.csv"
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+SHARED_BOILER = SHARED_DATA / "boiler.csv"
+needs_shared = pytest.mark.skipif(
+    not SHARED_DATA.exists(), reason="these recorded plants stay outside the project: no ../shared/data"
+)
 
 
 def ms(text: str) -> int:
@@ -68,9 +73,7 @@ reads = {{ power_w = "aux_power_w", import_wh = "aux_wh" }}
 """
 
 
-@pytest.mark.skipif(
-    not SHARED_BOILER.exists(), reason="the recorded boiler stays outside the project: no ../shared/data"
-)
+@needs_shared
 def test_boiler_heat_register_gives_the_published_sums(tmp_path: Path) -> None:
     (tmp_path / "plant.toml").write_text(BOILER)
     plant = load_plant(tmp_path / "plant.toml", {})
@@ -84,6 +87,102 @@ def test_boiler_heat_register_gives_the_published_sums(tmp_path: Path) -> None:
     words = plant.meters[0].registers(ms("2018-01-02T23:30:00Z"))[0]
     assert words[7] == 5347  # 5347.614 kWh truncated, held until the next row
     assert words[6] == 3  # (5350.737 - 5347.614) kWh in the hour
+
+
+CHILLER = f"""
+name = "chiller"
+[source]
+kind = "record"
+file = "{SHARED_DATA / "chiller.csv"}"
+mapping = "{DATA / "chiller.map.toml"}"
+[[meters]]
+model = "carlo-gavazzi-em340"
+unit = 1
+serial = "E1"
+[[meters]]
+model = "carrier-23xrv"
+unit = 2
+serial = "C1"
+"""
+TRANSFORMER = f"""
+name = "transformer"
+[source]
+kind = "record"
+file = "{SHARED_DATA / "transformer.csv"}"
+mapping = "{DATA / "transformer.map.toml"}"
+[[meters]]
+model = "janitza-umg-96rm-e"
+unit = 1
+serial = "U1"
+reads.power_w = "primary_w"
+reads.import_wh = "primary_wh"
+reads.export_wh = "primary_returned_wh"
+reads.phase_v = "primary_phase_v"
+[[meters]]
+model = "abb-b23"
+unit = 2
+serial = "B1"
+reads = {{ power_w = "secondary_w", import_wh = "secondary_wh", export_wh = "secondary_returned_wh" }}
+"""
+
+
+def low_first(words: tuple[int, ...]) -> int:
+    return words[1] * 65536 + words[0]
+
+
+@needs_shared
+def test_chiller_energy_register_gives_the_published_sums(tmp_path: Path) -> None:
+    (tmp_path / "plant.toml").write_text(CHILLER)
+    meter = load_plant(tmp_path / "plant.toml", {}).meters[0]
+    for start, end, expected_kwh in [
+        ("2025-04-01", "2025-05-01", "131420.4"),
+        ("2025-07-01", "2025-08-01", "121079.8"),
+        ("2025-09-01", "2025-10-01", "108081.7"),
+    ]:
+        counts = [low_first(meter.registers(ms(f"{day}T00:00:00+08:00"))[0x34]) for day in (start, end)]
+        assert abs(Fraction(counts[1] - counts[0], 10) - Fraction(expected_kwh)) <= Fraction(1, 10), start
+
+
+@needs_shared
+def test_a_recorded_chillers_last_row_is_on_its_registers(tmp_path: Path) -> None:
+    """The row 2025-10-27T16:00:00+08:00,313.5,7.2,13.0,28.8,33.4,412.6,68.5."""
+    (tmp_path / "plant.toml").write_text(CHILLER)
+    power, controller = (
+        m.registers(ms("2025-10-27T16:30:00+08:00")) for m in load_plant(tmp_path / "plant.toml", {}).meters
+    )
+    assert low_first(power[0x28]) == 3_135_000
+    assert abs(low_first(power[0x00][:2]) / 10 - 412.6 / 3**0.5) < 2.5
+    assert controller[0x28] == (7,)
+    floats = {at: struct.unpack(">f", struct.pack(">2H", *controller[at]))[0] for at in (0x30, 0x3B, 0x3C, 0x3D, 0x3E)}
+    assert floats == pytest.approx({0x30: 7, 0x3B: 13.0, 0x3C: 7.2, 0x3D: 28.8, 0x3E: 33.4})
+
+
+@needs_shared
+def test_a_recorded_transformer_stays_within_its_meters(tmp_path: Path) -> None:
+    """The largest loads of the record, 23.644 and −22.706 on the primary side, 8.498 and −1.188 on the secondary."""
+    (tmp_path / "plant.toml").write_text(TRANSFORMER)
+    plant = load_plant(tmp_path / "plant.toml", {})
+    source = plant.source
+    hours = range(source.span.start_ms, source.span.end_ms, 3_600_000)
+
+    def extremes(unit: int, name: str, address: int) -> list[bytes]:
+        """What the meter shows of its largest and of its smallest power."""
+        by_power = sorted(hours, key=lambda t_ms: source.value(name, t_ms))
+        return [words_at(plant.meters[unit].registers(by_power[k]), address) for k in (-1, 0)]
+
+    primary, secondary = extremes(0, "primary_w", 19026), extremes(1, "secondary_w", 0x5B14)
+    assert [struct.unpack(">f", words)[0] for words in primary] == [23_644_000, -22_706_000]
+    assert [struct.unpack(">i", words)[0] for words in secondary] == [849_800_000, -118_800_000]
+    days = [words_at(plant.meters[0].registers(t_ms), 19068) for t_ms in hours[::24]]
+    energies = [struct.unpack(">f", words)[0] for words in days]
+    assert energies == sorted(energies)
+    assert energies[-1] == pytest.approx(float(source.value("primary_wh", hours[::24][-1])), abs=8192)
+
+
+def words_at(registers: dict[int, tuple[int, ...]], address: int) -> bytes:
+    """The two words at `address`, as bytes."""
+    held = {start + k: word for start, words in registers.items() for k, word in enumerate(words)}
+    return struct.pack(">2H", held[address], held[address + 1])
 
 
 def record(folder: Path, rows: str, *quantities: QuantityMap, last_s: int = 3600) -> Record:
