@@ -75,6 +75,18 @@ class ProjectList(Listed):
     items: list[ProjectSummary]
 
 
+class Parameter(Answer):
+    """An ex-ante value as registered, or as the methodology gives it."""
+
+    name: str
+    value: DecimalText
+    unit: str
+    standing: str
+    source: str
+    document_sha256: str
+    approver: str
+
+
 class MethodologyUsed(MethodologyNamed):
     """The methodology of a result; whoever shows the result shows `standing` and `notice`."""
 
@@ -86,6 +98,7 @@ class MethodologyUsed(MethodologyNamed):
     )
     notice_ja: str
     formula: str
+    constants: list[Parameter] = Field(description="The methodology's own numbers; empty where it has none.")
 
 
 class Totals(Answer):
@@ -184,6 +197,8 @@ class Input(Answer):
     unit: str
     good_slots: int
     expected_slots: int
+    equipment: str = Field(description="What it was measured for; empty for a methodology without equipment.")
+    energised_above: str = Field(description="The threshold of energised hours; empty for a register.")
 
 
 class Vintage(Totals):
@@ -195,16 +210,27 @@ class Vintage(Totals):
     quantities: dict[str, DecimalText] = Field(description="Monitored parameter → value, units as in the methodology.")
 
 
-class Parameter(Answer):
-    """An ex-ante parameter as registered."""
+class EquipmentVintage(Answer):
+    """What one equipment gave in one calendar year, unrounded; null where something was refused."""
 
-    name: str
-    value: DecimalText
-    unit: str
-    standing: str
-    source: str
-    document_sha256: str
-    approver: str
+    year: int
+    quantities: dict[str, DecimalText]
+    reference_tco2: DecimalText | None
+    project_tco2: DecimalText | None
+    reductions_tco2: DecimalText | None
+
+
+class Equipment(Answer):
+    """One equipment of the register with each factor of its emissions."""
+
+    id: str = Field(examples=["chiller-1"])
+    class_: str = Field(alias="class", description="Its class; may be empty.", examples=["300-450"])
+    units: int
+    in_service: str = Field(description="First local day that counts.", examples=["2016-06-01"])
+    out_of_service: str = Field(description="First local day that no longer counts; empty while it serves.")
+    parameters: list[Parameter]
+    class_values: list[Parameter] = Field(description="What the methodology gives for its class.")
+    vintages: list[EquipmentVintage]
 
 
 class Line(Answer):
@@ -249,6 +275,7 @@ class PeriodDetail(PeriodSummary):
     cuts: list[Cut]
     configurations: list[str]
     refusals: list[str] = Field(description="Why it cannot be locked.")
+    equipment: list[Equipment] = Field(description="The equipment register; the totals are its sum.")
     statement: str = Field(description="The signed statement of a locked period, else empty.")
 
 

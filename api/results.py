@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -56,20 +57,41 @@ def detail(period: PeriodRecord, keys: StatementKeys, *, has_pack: bool) -> mode
     """A period with every input's origin. Errors: DataProblem where `result_of` refuses it."""
     result = result_of(period, keys)
     zone = zone_of(period.zone)
-    used = msgspec.structs.asdict(result.methodology)
     return models.PeriodDetail(
         **dict(_summary(period, result, has_pack=has_pack)),
-        methodology=models.MethodologyUsed(**used),
+        methodology=models.MethodologyUsed(
+            **msgspec.structs.asdict(result.methodology) | {"constants": _parameters(result.methodology.constants)}
+        ),
         rules=models.Rules(version=result.rules_version, sha256=result.rules_sha256),
         project_sha256=result.project_sha256,
         vintages=[_vintage(one, zone) for one in result.vintages],
         inputs=[_input(one, zone) for one in result.inputs],
-        parameters=[models.Parameter(**msgspec.structs.asdict(one)) for one in result.parameters],
+        parameters=_parameters(result.parameters),
         lines=[_line(one, zone) for one in result.lines],
         cuts=[models.Cut(**msgspec.structs.asdict(one)) for one in result.cuts],
         configurations=result.configurations,
         refusals=result.refusals,
+        equipment=[_equipment(one) for one in result.equipment],
         statement=period.statement,
+    )
+
+
+def _parameters(used: Sequence[results.ParameterUsed]) -> list[models.Parameter]:
+    return [models.Parameter(**msgspec.structs.asdict(one)) for one in used]
+
+
+def _equipment(used: results.EquipmentUsed) -> models.Equipment:
+    return models.Equipment.model_validate(
+        {
+            "id": used.id,
+            "class": used.class_,
+            "units": used.units,
+            "in_service": used.in_service,
+            "out_of_service": used.out_of_service,
+            "parameters": _parameters(used.parameters),
+            "class_values": _parameters(used.class_values),
+            "vintages": [models.EquipmentVintage(**msgspec.structs.asdict(one)) for one in used.vintages],
+        }
     )
 
 

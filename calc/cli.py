@@ -10,28 +10,21 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
 from calc.methodologies.base import Methodology
 from calc.methodologies.registry import find, installed
-from calc.verify import Expected, Verdict, verify_result
-from hakari.cli.output import printable, show, table
-from hakari.ledger.result import Input, Line, PeriodResult, Register, decode
+from calc.supervised_cli import status
+from calc.texts import methodology_text, period_text, periods_table, verdict_text
+from calc.verify import Expected, verify_result
+from hakari.cli.output import show, table
+from hakari.ledger.result import decode
 from hakari.ledger.types import PeriodRecord, ProjectRecord
 from hakari.log.publicfile import verifier_of
-from hakari.period import time_text
 
-MAX_LINES = 20
 F = TypeVar("F", bound=Callable[..., object])
-_REFUSED = "refused"
-_HEAD = (
-    "period", "state", "methodology", "standing", "measured", "measured to", "completeness",
-    "reference tCO2", "project emissions tCO2", "reductions tCO2", "whole t",
-)  # fmt: skip
-_RIGHT = (6, 7, 8, 9, 10)
 
 
 def _json(command: F) -> F:
@@ -51,6 +44,9 @@ def _run() -> Any:  # noqa: ANN401 - a module, loaded only when a store is neede
 @click.group()
 def calc() -> None:
     """Compute periods."""
+
+
+calc.add_command(status)
 
 
 @calc.command("run")
@@ -140,7 +136,7 @@ def period_show(period_id: str, config: Path, *, as_json: bool) -> None:
         record: PeriodRecord = room.period(period_id)
     result = decode(record.result_json)
     value = {"period_id": record.period_id, "state": record.state, "result": result, "statement": record.statement}
-    show(value, _period_text(record, result), as_json)
+    show(value, period_text(record, result), as_json)
 
 
 @period.command("lock")
@@ -174,19 +170,12 @@ def methodology_list(*, as_json: bool) -> None:
 def methodology_show(code: str, version: str, *, as_json: bool) -> None:
     """Show formula, parameters, monitored quantities and standing."""
     one = find(code, version)
-    data = one.data
-    lines = [f"{data.code} {data.version}  {data.title}", data.title_ja, f"standing: {data.standing}"]
-    lines += [f"{one.notice} / {one.notice_ja}"] if one.notice else [f"approved by {data.approver}"]
-    lines += [f"content: {one.sha256}", f"source: {data.source}", f"formula: {data.formula}", ""]
-    parameters = [(p.name, p.unit, "ex ante", p.text) for p in data.parameter]
-    quantities = [(q.name, q.unit, f"monitored, {q.role}", q.text) for q in data.quantity]
-    lines.append(table(("name", "unit", "kind", "meaning"), parameters + quantities))
-    show(_methodology_object(one), "\n".join(lines), as_json)
+    show(_methodology_object(one), methodology_text(one), as_json)
 
 
 def _methodology_object(one: Methodology) -> dict[str, object]:
     return {
-        **msgspec.structs.asdict(one.data),
+        **msgspec.to_builtins(one.data),
         "sha256": one.sha256,
         "notice": one.notice,
         "notice_ja": one.notice_ja,
@@ -232,68 +221,8 @@ def verify(
     """Re-derive a pack's total offline and say everything that is wrong (exit code 5 if anything is)."""
     expected = Expected(project_sha256, min_roster_serial)
     verdict, result = verify_result(pack_file, verifier_of(owner_key), expected)
-    show(verdict, _verdict_text(verdict, result), as_json)
+    show(verdict, verdict_text(verdict, result), as_json)
     return verdict.exit_code
-
-
-def _verdict_text(verdict: Verdict, result: PeriodResult | None) -> str:
-    lines = [f"problem: {problem.entry}: {problem.text}" for problem in verdict.problems]
-    lines += [f"note: {note}" for note in verdict.notes]
-    lines += [f"not to be locked because {refusal}" for refusal in verdict.refusals[:MAX_LINES]]
-    if len(verdict.refusals) > MAX_LINES:
-        lines.append(f"not to be locked for {len(verdict.refusals) - MAX_LINES} more reasons; see --json")
-    used = verdict.methodology
-    if used is not None:
-        notice = f" ({used.notice} / {used.notice_ja})" if used.notice else ""
-        lines.append(f"{verdict.project} {verdict.label}: {used.code} {used.version}, {used.standing}{notice}")
-        lines.append(
-            f"reference {_full(verdict.reference_tco2)} - project {_full(verdict.project_tco2)} = reductions"
-            f" {_full(verdict.reductions_tco2)} tCO2, in whole tonnes {_full(verdict.reductions_whole_tco2)};"
-            f" completeness {verdict.completeness}; computed from {verdict.leaves} signed leaves"
-        )
-    if result is not None:
-        lines += _measured_lines(result)
-    lines += [
-        f"parameter {one.name} = {one.value} {one.unit}, {one.standing}, approved by {one.approver or 'nobody'}:"
-        f" {one.source}"
-        for one in verdict.parameters
-    ]
-    lines.append(f"project file {verdict.project_sha256}, roster serial {verdict.roster_serial or 'unknown'}")
-    refused = verdict.ok and verdict.state == "provisional" and verdict.reductions_tco2 is None
-    ok = "OK, but no total: a quantity is refused;" if refused else "OK:" if verdict.ok else "NOT OK:"
-    lines.append(f"{ok} {verdict.meaning}")
-    return "\n".join(map(printable, lines))
-
-
-def _measured_lines(result: PeriodResult) -> list[str]:
-    """The period, a line for each input as its registers and leaves give it, and every line of the result."""
-    zone = ZoneInfo(result.zone)
-    start, end, to = (time_text(t, zone) for t in (result.start_ms, result.end_ms, result.measured_end_ms))
-    return [
-        f"period {start} to {end}, {result.zone}; measured to {to}",
-        *(_input_text(one) for one in result.inputs),
-        *(_line_text(one) for one in result.lines),
-    ]
-
-
-def _input_text(one: Input) -> str:
-    first, last = _register(one.start) or "no register", _register(one.end) or "no register"
-    quantity = _REFUSED if one.quantity is None else f"{one.quantity} {one.unit}"
-    leaves = " and ".join(f"{r.epoch}/{r.leaf}" for r in (one.start, one.end) if r)
-    return f"{one.parameter} {one.point} ({one.meter_serial}): {last} − {first} = {quantity}, leaves {leaves or 'none'}"
-
-
-def _line_text(one: Line) -> str:
-    measured = f", {one.quantity} {one.unit}" if one.quantity else ""
-    return f"{one.rule}: {one.point}, {one.hours} h{measured}, {one.effect}: {one.text}"
-
-
-def _register(one: Register | None) -> str | None:
-    return None if one is None else f"{one.value} {one.unit}"
-
-
-def _full(value: object) -> object:
-    return _REFUSED if value is None else value
 
 
 def _show_periods(records: Sequence[PeriodRecord], as_json: bool) -> None:
@@ -316,77 +245,7 @@ def _show_periods(records: Sequence[PeriodRecord], as_json: bool) -> None:
         }
         for record, result in results
     ]
-    rows = [_row(record, result) for record, result in results]
     notices = sorted(
         {f"* {r.methodology.notice} / {r.methodology.notice_ja}" for _, r in results if r.methodology.notice}
     )
-    show({"periods": value}, "\n".join([table(_HEAD, rows, _RIGHT), *notices]), as_json)
-
-
-def _row(record: PeriodRecord, result: PeriodResult) -> tuple[object, ...]:
-    used = result.methodology
-    measured = ", ".join(
-        f"{name} {_short(value)} {unit}"
-        for name, value, unit in ((i.parameter, i.quantity, i.unit) for i in result.inputs)
-    )
-    standing = f"{used.standing}*" if used.notice else used.standing
-    demo = sorted({one.standing for one in result.parameters} - {"published"})
-    standing = f"{standing}, parameters {'/'.join(demo).upper()}" if demo else standing
-    totals = (result.reference_tco2, result.project_tco2, result.reductions_tco2)
-    return (
-        record.period_id, record.state, f"{used.code} {used.version}", standing, measured,
-        time_text(result.measured_end_ms, ZoneInfo(result.zone))[:10],
-        result.completeness, *(_short(one) for one in totals), _full(result.reductions_whole_tco2),
-    )  # fmt: skip
-
-
-def _short(value: str | None) -> str:
-    """A figure for a table: at most six places, the rest cut off; the full one is in --json."""
-    if value is None:
-        return _REFUSED
-    whole, dot, places = value.partition(".")
-    return f"{whole}{dot}{places[:6]}"
-
-
-def _period_text(record: PeriodRecord, result: PeriodResult) -> str:
-    zone = ZoneInfo(result.zone)
-    lines = [
-        _period_head(record, result, zone),
-        f"formula: {result.methodology.formula}",
-        "",
-        table(
-            ("parameter", "value", "unit", "standing", "source"),
-            [(one.name, one.value, one.unit, one.standing.upper(), one.source) for one in result.parameters],
-            right=(1,),
-        ),
-        "",
-        table(
-            ("quantity", "point", "register at start", "register at end", "difference", "unit", "leaves"),
-            [
-                (
-                    one.parameter, one.point, _register(one.start), _register(one.end),
-                    _full(one.quantity), one.unit,
-                    " ".join(f"{r.epoch}/{r.leaf}" for r in (one.start, one.end) if r),
-                )
-                for one in result.inputs
-            ],
-            right=(2, 3, 4),
-        ),
-    ]  # fmt: skip
-    more = [_line_text(one) for one in result.lines[:MAX_LINES]]
-    if len(result.lines) > MAX_LINES:
-        more.append(f"{len(result.lines) - MAX_LINES} more lines; see --json")
-    more += [f"not to be locked because {refusal}" for refusal in result.refusals]
-    return "\n".join([*lines, *map(printable, more)])
-
-
-def _period_head(record: PeriodRecord, result: PeriodResult, zone: ZoneInfo) -> str:
-    start, end = time_text(result.start_ms, zone), time_text(result.measured_end_ms, zone)
-    used = result.methodology
-    notice = f"\n{used.notice} / {used.notice_ja}" if used.notice else ""
-    return (
-        f"{record.period_id}  {record.state}  {start} to {end}\n{used.code} {used.version}, {used.standing}{notice}\n"
-        f"reference {_full(result.reference_tco2)}  project {_full(result.project_tco2)}"
-        f"  reductions {_full(result.reductions_tco2)} tCO2  whole tonnes {_full(result.reductions_whole_tco2)}"
-        f"  completeness {result.completeness}"
-    )
+    show({"periods": value}, "\n".join([periods_table(results), *notices]), as_json)

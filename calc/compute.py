@@ -7,25 +7,21 @@ reductions below zero are kept as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import ROUND_DOWN, ROUND_FLOOR, Context, Decimal
+from functools import reduce
 from typing import NamedTuple
 
+from calc.emissions import Computed, constants_used, emissions_of, equipment_used, given_used, shown_quantities
+from calc.equipment import Served, served_of
 from calc.evidence import Evidence
-from calc.inputs import Metered, inputs_of, lines_of, measured_in, metered_points
-from calc.methodologies.base import FORMULA, FormulaRefused, Methodology
-from calc.project import Project, values_of
+from calc.inputs import Metered, Use, inputs_of, lines_of, measured_in, metered_points, uses_of
+from calc.methodologies.base import FORMULA, Methodology
+from calc.project import Project
 from calc.readiness import standing_refusals
 from calc.rules import RULES_VERSION, table_sha256
 from calc.text import decimal_text
-from hakari.ledger.result import (
-    VERSION,
-    Input,
-    MethodologyUsed,
-    ParameterUsed,
-    PeriodResult,
-    Vintage,
-)
+from hakari.ledger.result import VERSION, Input, MethodologyUsed, PeriodResult, Vintage
 from hakari.period import Period, split_by_calendar_year, time_text
 
 WHOLE = Context(prec=50, rounding=ROUND_FLOOR)
@@ -39,24 +35,47 @@ class _Totals(NamedTuple):
     whole: int | None
 
 
+class Prepared(NamedTuple):
+    """A project over one evidence: every point's course built once, from which any period is computed."""
+
+    project: Project
+    methodology: Methodology
+    evidence: Evidence
+    points: list[Metered]
+    served: list[Served]
+    uses: list[Use]
+
+
 def compute(project: Project, methodology: Methodology, evidence: Evidence, label: str, period: Period) -> PeriodResult:
     """The provisional result of `period`, with the reasons why it cannot be locked among its refusals."""
+    return compute_prepared(prepare(project, methodology, evidence), label, period)
+
+
+def prepare(project: Project, methodology: Methodology, evidence: Evidence) -> Prepared:
+    """What all periods of one evidence share. A course depends on readings alone, so that none of them changes it."""
     points = metered_points(project, methodology, evidence)
-    until_ms, refusals = _measured_end(points, period)
+    served = served_of(project.file, methodology.data, project.zone)
+    return Prepared(project, methodology, evidence, points, served, uses_of(project, points, served))
+
+
+def compute_prepared(prepared: Prepared, label: str, period: Period) -> PeriodResult:
+    """As `compute`, from courses already built: for many periods, such as local days, of one evidence."""
+    project, methodology, evidence, uses = prepared.project, prepared.methodology, prepared.evidence, prepared.uses
+    until_ms, refusals = _measured_end(uses, period)
     measured = Period(period.start_ms, max(until_ms, period.start_ms))
-    parameters = values_of(project, methodology)
-    vintages, inputs, by_vintage = [], [], []
+    vintages, inputs, by_vintage, by_equipment = [], [], [], []
     for year, part in _years(measured, period, project):
-        measured_of = measured_in(points, part)
+        measured_of = measured_in(uses, part)
         by_vintage.append(measured_of)
-        found, reasons = inputs_of(points, measured_of, year)
-        vintage, why = _vintage(methodology, parameters, found, (year, part))
+        found, reasons = inputs_of(uses, measured_of, year)
+        of_equipment, why = emissions_of(methodology, prepared.served, found)
         inputs += found
-        vintages.append(vintage)
+        by_equipment.append((year, of_equipment))
+        vintages.append(_vintage(of_equipment, (year, part)))
         refusals += reasons + why
     totals = _sum(vintages)
     edge_problems = [f"evidence cannot be read: {problem}" for problem in evidence.problems]
-    refusals += standing_refusals(project, methodology, points, period) + edge_problems
+    refusals += standing_refusals(project, methodology, uses, period) + edge_problems
     return PeriodResult(
         v=VERSION,
         project=project.id,
@@ -71,7 +90,7 @@ def compute(project: Project, methodology: Methodology, evidence: Evidence, labe
         methodology=_used(methodology),
         rules_version=RULES_VERSION,
         rules_sha256=table_sha256(),
-        parameters=_parameters(project),
+        parameters=given_used(project.file.parameter),
         reference_tco2=_text(totals.reference),
         project_tco2=_text(totals.project),
         reductions_tco2=_text(totals.reductions),
@@ -79,10 +98,11 @@ def compute(project: Project, methodology: Methodology, evidence: Evidence, labe
         completeness=_completeness(inputs),
         vintages=vintages,
         inputs=inputs,
-        lines=lines_of(points, by_vintage) if measured.length_ms else [],
+        lines=lines_of(uses, by_vintage) if measured.length_ms else [],
         cuts=evidence.cuts,
         configurations=evidence.configurations,
         refusals=list(dict.fromkeys(refusals)),
+        equipment=equipment_used(methodology, prepared.served, by_equipment),
     )
 
 
@@ -93,13 +113,17 @@ def _years(measured: Period, period: Period, project: Project) -> list[tuple[int
     return [(split_by_calendar_year(period, project.zone)[0].year, measured)]
 
 
-def _measured_end(points: Sequence[Metered], period: Period) -> tuple[int, list[str]]:
-    """The end, or before it the last instant that all points have reached, and why the period is not over."""
+def _measured_end(uses: Sequence[Use], period: Period) -> tuple[int, list[str]]:
+    """The end, or before it the last instant that all points have reached, and why the period is not over.
+
+    A point need not go on when its equipment is out of service, once another one of the project has.
+    """
     late, end_ms = [], period.end_ms
-    for point in points:
-        if point.metering.commissioned_ms is not None and point.metering.commissioned_ms >= period.end_ms:
-            continue
-        if any(row.t_ms >= period.end_ms for row in point.rows):
+    reached_ms = max((use.point.last_ms for use in uses), default=period.start_ms)
+    for use in uses:
+        point = use.point
+        since_ms, until_ms = use.within(max(period.start_ms, point.metering.commissioned_ms or 0), period.end_ms)
+        if since_ms >= until_ms or point.last_ms >= until_ms or period.end_ms > until_ms <= reached_ms:
             continue
         last = point.course.at(period.end_ms)
         last_ms = point.course.times[last] if last >= 0 else period.start_ms
@@ -108,36 +132,23 @@ def _measured_end(points: Sequence[Metered], period: Period) -> tuple[int, list[
     return end_ms, late
 
 
-def _vintage(
-    methodology: Methodology, parameters: Mapping[str, Decimal], inputs: Sequence[Input], at: tuple[int, Period]
-) -> tuple[Vintage, list[str]]:
+def _vintage(of_equipment: Sequence[Computed], at: tuple[int, Period]) -> Vintage:
+    """The sum over equipment, rounded once; without figures where one has none."""
     year, part = at
-    quantities: dict[str, Decimal] = {}
-    for one in inputs:
-        if one.quantity is not None:
-            sum_ = FORMULA.add(quantities.get(one.parameter, Decimal(0)), Decimal(one.quantity))
-            quantities[one.parameter] = sum_
-    complete = all(one.quantity is not None for one in inputs)
-    totals, refusals = _Totals(None, None, None, None), []
-    if complete:
-        try:
-            emissions = methodology.evaluate(quantities, parameters)
-            totals = _totals(emissions.reference, emissions.project)
-        except FormulaRefused as error:
-            refusals.append(str(error))
-    shown = {name: decimal_text(value) for name, value in sorted(quantities.items())} if complete else {}
-    return (
-        Vintage(
-            year=year,
-            start_ms=part.start_ms,
-            end_ms=part.end_ms,
-            quantities=shown,
-            reference_tco2=_text(totals.reference),
-            project_tco2=_text(totals.project),
-            reductions_tco2=_text(totals.reductions),
-            reductions_whole_tco2=totals.whole,
-        ),
-        refusals,
+    totals = _Totals(None, None, None, None)
+    found = [one.emissions for one in of_equipment if one.emissions is not None]
+    if found and len(found) == len(of_equipment):
+        reference = reduce(FORMULA.add, (one.reference for one in found))
+        totals = _totals(reference, reduce(FORMULA.add, (one.project for one in found)))
+    return Vintage(
+        year=year,
+        start_ms=part.start_ms,
+        end_ms=part.end_ms,
+        quantities=shown_quantities(of_equipment),
+        reference_tco2=_text(totals.reference),
+        project_tco2=_text(totals.project),
+        reductions_tco2=_text(totals.reductions),
+        reductions_whole_tco2=totals.whole,
     )
 
 
@@ -184,22 +195,8 @@ def _used(methodology: Methodology) -> MethodologyUsed:
         notice=methodology.notice,
         notice_ja=methodology.notice_ja,
         formula=data.formula,
+        constants=constants_used(data),
     )
-
-
-def _parameters(project: Project) -> list[ParameterUsed]:
-    return [
-        ParameterUsed(
-            name=one.name,
-            value=one.value,
-            unit=one.unit,
-            standing=one.standing,
-            source=one.source,
-            document_sha256=one.document_sha256,
-            approver=one.approver,
-        )
-        for one in project.file.parameter
-    ]
 
 
 def _text(value: Decimal | None) -> str | None:

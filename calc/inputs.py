@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
+from calc.energised import measure_energised, voltage_of
+from calc.equipment import Served, points_for
 from calc.evidence import Evidence
-from calc.methodologies.base import FORMULA, Methodology, Quantity
-from calc.project import Plan, PlanPoint, Project
+from calc.frozen import moving, standstills
+from calc.methodologies.base import FORMULA, Methodology
+from calc.methodologies.declared import Quantity
+from calc.project import Project
+from calc.projectfile import Plan, PlanPoint
 from calc.quantity import Measured, measure
 from calc.registers import HOUR_MS, Course, Incident, Metering, Sample, course_of
 from calc.rules import rule
@@ -17,23 +22,44 @@ from hakari.ledger.result import Input, Line, Register
 from hakari.period import Period, midnight_ms
 from hakari.registers.reading import WIDTH_BITS
 from hakari.units import UNITS, UnitMismatch, convert, unit
-from hakari.wire.rows import Row
 
 COUNTER = "counter"
+GAUGE = "gauge"
+GAUGE_UNIT = "V"
+MILLISECOND = "ms"
+NEVER_MS = -1
 
 
 class Metered(NamedTuple):
-    """One bound point with what the plan and the logged configuration say of it. `unusable` is "" or why not."""
+    """One bound point with what the plan and the logged configuration say of it.
+
+    `unusable` is "" or why not; `last_ms` the slot of its last reading of any quality, NEVER_MS without one. What it
+    measured is counted in `counted_unit` and shown on lines in `shown_unit`.
+    """
 
     plan: PlanPoint
     quantity: Quantity
     option: str
     unit: str
+    counted_unit: str
+    shown_unit: str
     serials: list[str]
     metering: Metering
-    rows: list[Row]
     course: Course
+    last_ms: int
     unusable: str
+
+
+class Use(NamedTuple):
+    """What one point measures for one equipment; without equipment every point has one use."""
+
+    point: Metered
+    served: Served
+
+    def within(self, start_ms: int, end_ms: int) -> tuple[int, int]:
+        """The part of `[start, end)` in which the equipment serves; nothing of it where it ends before it starts."""
+        since, until = self.served.since_ms, self.served.until_ms
+        return start_ms if since is None else max(start_ms, since), end_ms if until is None else min(end_ms, until)
 
 
 def metered_points(project: Project, methodology: Methodology, evidence: Evidence) -> list[Metered]:
@@ -46,29 +72,49 @@ def metered_points(project: Project, methodology: Methodology, evidence: Evidenc
     ]
 
 
+def uses_of(project: Project, points: Sequence[Metered], served: Sequence[Served]) -> list[Use]:
+    """Every point's uses, in the order of points and of the equipment register."""
+    monitored = {one.parameter: one for one in project.file.monitored}
+    return [
+        Use(point, one)
+        for point in points
+        for one in served
+        if point.plan in points_for(monitored[point.quantity.name], point.quantity, one.id)
+    ]
+
+
 def _metered(project: Project, bound: tuple[Quantity, str], point: PlanPoint, evidence: Evidence) -> Metered:
     quantity, option = bound
     facts = evidence.facts.get(point.point, [])
-    units = sorted({fact.unit for fact in facts})
-    name = units[0] if units else quantity.unit
-    unusable = _unusable(facts_units=units, kinds={fact.kind for fact in facts}, wanted=quantity.unit)
+    found = sorted({fact.unit for fact in facts})
+    is_time = quantity.kind == "energised_hours"
+    name = found[0] if found else GAUGE_UNIT if is_time else quantity.unit
+    wanted = GAUGE_UNIT if is_time else quantity.unit
+    unusable = _unusable(found, {fact.kind for fact in facts}, GAUGE if is_time else COUNTER, wanted)
     commissioned = midnight_ms(point.commissioned, project.zone) if point.commissioned else None
     metering = _metering(project.file.plan, quantity, point, "" if unusable else name, commissioned)
     rows = evidence.rows.get(point.point, [])
-    course = course_of([] if unusable else rows, metering)
+    frozen = evidence.frozen.get(point.point, [])
+    good = [] if unusable else moving(rows, frozen)
+    above = point.energised_above
+    course = course_of(good, metering) if above is None else voltage_of(good, metering, Decimal(above))
+    course = course._replace(incidents=[*course.incidents, *standstills(frozen)])
+    last_ms = max((row.t_ms for row in rows), default=NEVER_MS)
     serials = sorted({fact.serial for fact in facts})
-    return Metered(point, quantity, option, name, serials, metering, rows, course, unusable)
+    units = (MILLISECOND, quantity.unit) if is_time else (name, name)
+    return Metered(point, quantity, option, name, *units, serials, metering, course, last_ms, unusable)
 
 
-def _unusable(facts_units: Sequence[str], kinds: set[str], wanted: str) -> str:
-    """Why a point cannot measure a quantity in the unit `wanted`, "" when it can."""
-    if not facts_units:
+def _unusable(found: Sequence[str], kinds: set[str], kind: str, wanted: str) -> str:
+    """Why a point whose logged units and kinds these are cannot measure in the unit `wanted`, "" when it can."""
+    if not found:
         return "no logged configuration describes it"
-    if kinds != {COUNTER}:
-        return f"it is a {', '.join(sorted(kinds))}, and only a cumulative register can be counted"
-    if len(facts_units) > 1:
-        return f"its unit changes between {' and '.join(facts_units)}"
-    name = facts_units[0]
+    if kinds != {kind}:
+        can = "only a cumulative register can be counted" if kind == COUNTER else "only a gauge tells energised hours"
+        return f"it is a {', '.join(sorted(kinds))}, and {can}"
+    if len(found) > 1:
+        return f"its unit changes between {' and '.join(found)}"
+    name = found[0]
     if name not in UNITS or unit(name).dimension != unit(wanted).dimension:
         return f"its unit {name or '(none)'} does not convert to {wanted}"
     return ""
@@ -91,15 +137,32 @@ def _converted(value: Decimal, from_: str, to: str) -> Decimal:
         return FORMULA.divide(over, Decimal(one.under * other.over))
 
 
-def measured_in(points: Sequence[Metered], part: Period) -> list[Measured]:
-    """What each point measured in one vintage."""
-    return [measure(point.course, point.metering, part.start_ms, part.end_ms) for point in points]
+def measured_in(uses: Sequence[Use], part: Period) -> list[Measured]:
+    """What each point measured for each equipment in one vintage."""
+    return [_measured(use, part) for use in uses]
 
 
-def inputs_of(points: Sequence[Metered], measured_of: Sequence[Measured], year: int) -> tuple[list[Input], list[str]]:
-    """Every point's input to one vintage from what it measured, and why a quantity is missing."""
+def _measured(use: Use, part: Period) -> Measured:
+    start_ms, end_ms = use.within(*part)
+    outside = [(part.start_ms, min(start_ms, part.end_ms)), (max(end_ms, part.start_ms), part.end_ms)]
+    if start_ms >= end_ms:
+        outside = [(part.start_ms, part.end_ms)]
+    text = f"{use.served.id} was not in service"
+    unserved = [Incident("service", one, other, Decimal(0), text) for one, other in outside if one < other]
+    if start_ms >= end_ms:
+        return Measured(Decimal(0), None, None, unserved, 0, 0, [])
+    point = use.point
+    if point.plan.energised_above is None:
+        measured = measure(point.course, point.metering, start_ms, end_ms)
+    else:
+        measured = measure_energised(point.course, point.metering, (start_ms, end_ms))
+    return measured._replace(incidents=[*unserved, *measured.incidents])
+
+
+def inputs_of(uses: Sequence[Use], measured_of: Sequence[Measured], year: int) -> tuple[list[Input], list[str]]:
+    """Every use's input to one vintage from what it measured, and why a quantity is missing."""
     inputs, refusals = [], []
-    for point, measured in zip(points, measured_of, strict=True):
+    for (point, served), measured in zip(uses, measured_of, strict=True):
         reasons = [point.unusable] if point.unusable else measured.refusals
         refusals += [f"{point.quantity.name} at {point.plan.point}: {reason}" for reason in reasons]
         quantity = None if reasons or measured.quantity is None else measured.quantity
@@ -119,10 +182,12 @@ def inputs_of(points: Sequence[Metered], measured_of: Sequence[Measured], year: 
                 end=_register(measured.end, point.unit),
                 quantity=None
                 if quantity is None
-                else decimal_text(_converted(quantity, point.unit, point.quantity.unit)),
+                else decimal_text(_converted(quantity, point.counted_unit, point.quantity.unit)),
                 unit=point.quantity.unit,
                 good_slots=measured.good_slots,
                 expected_slots=measured.expected_slots,
+                equipment=served.id,
+                energised_above=point.plan.energised_above or "",
             )
         )
     return inputs, refusals
@@ -144,14 +209,19 @@ def _register(sample: Sample | None, name: str) -> Register | None:
     )
 
 
-def lines_of(points: Sequence[Metered], vintages: Sequence[Sequence[Measured]]) -> list[Line]:
-    """What a verifier must see of every point, in the order of points and time; `vintages` as in `inputs_of`."""
-    return [
-        _line(point, incident)
-        for k, point in enumerate(points)
+def lines_of(uses: Sequence[Use], vintages: Sequence[Sequence[Measured]]) -> list[Line]:
+    """What a verifier must see of every point, in the order of uses and time; `vintages` as in `inputs_of`.
+
+    What a shared point has for several equipment alike stands once.
+    """
+    lines = [
+        (use.served.id, _line(use.point, incident))
+        for k, use in enumerate(uses)
         for measured_of in vintages
         for incident in measured_of[k].incidents
     ]
+    seen: dict[Line, str] = {}
+    return [line for owner, line in lines if seen.setdefault(line, owner) == owner]
 
 
 def _line(point: Metered, incident: Incident) -> Line:
@@ -162,8 +232,8 @@ def _line(point: Metered, incident: Incident) -> Line:
         start_ms=incident.start_ms,
         end_ms=incident.end_ms,
         hours=decimal_text(FORMULA.divide(Decimal(incident.end_ms - incident.start_ms), Decimal(HOUR_MS))),
-        quantity=decimal_text(incident.quantity),
-        unit=point.unit,
+        quantity=decimal_text(_converted(incident.quantity, point.counted_unit, point.shown_unit)),
+        unit=point.shown_unit,
         effect=known.debited if point.quantity.role == "debited" else known.credited,
         text=incident.text,
     )

@@ -6,6 +6,8 @@ a boundary is missing a credited quantity only gets smaller and a debited one is
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import reduce
 from typing import NamedTuple
@@ -39,15 +41,10 @@ class _Boundary(NamedTuple):
 
 def measure(course: Course, metering: Metering, start_ms: int, end_ms: int) -> Measured:
     """The quantity between the boundary registers of `[start_ms, end_ms)`, from commissioning on."""
-    incidents: list[Incident] = []
-    if metering.commissioned_ms is not None and metering.commissioned_ms > start_ms:
-        text = "nothing is counted before the point was commissioned"
-        until = min(metering.commissioned_ms, end_ms)
-        incidents.append(Incident("commissioned", start_ms, until, Decimal(0), text))
-        start_ms = metering.commissioned_ms
+    incidents, (start_ms, end_ms) = uncommissioned(metering, start_ms, end_ms)
     if start_ms >= end_ms:
         return Measured(Decimal(0), None, None, incidents, 0, 0, [])
-    slots = _slots(course, metering, start_ms, end_ms)
+    slots = slots_of(course.times, metering.interval_ms, start_ms, end_ms)
     first, last = _start(course, metering, start_ms), _end(course, metering, end_ms)
     refusals = [boundary.refusal for boundary in (first, last) if boundary.refusal]
     if not refusals and first.at > last.at:
@@ -55,7 +52,7 @@ def measure(course: Course, metering: Metering, start_ms: int, end_ms: int) -> M
     if refusals:
         inside = [one for one in course.incidents if start_ms <= one.end_ms < end_ms]
         refusals += sorted({one.text for one in inside if one.rule == "scale"})
-        return Measured(None, None, None, _bounded(incidents + inside), *slots, refusals)
+        return Measured(None, None, None, bounded(incidents + inside), *slots, refusals)
     incidents += [boundary.incident for boundary in (first, last) if boundary.incident is not None]
     return _between(course, metering, (first.at, last.at), incidents, slots)
 
@@ -65,7 +62,7 @@ def _between(
 ) -> Measured:
     start, end = course.samples[at[0]], course.samples[at[1]]
     inside = [one for one in course.incidents if start.row.t_ms < one.end_ms and _known_ms(one) <= end.row.t_ms]
-    found = _bounded(incidents + inside + _gaps(course, metering, *at))
+    found = bounded(incidents + inside + _gaps(course, metering, *at))
     refusals = [f"{one.text} at {time_text(one.end_ms)}" for one in inside if one.rule == "reset"]
     quantity = EXACT.subtract(end.running, start.running)
     if quantity < 0:
@@ -74,7 +71,12 @@ def _between(
 
 
 def _known_ms(incident: Incident) -> int:
-    """From when on an end boundary has the incident before it: a reset casts doubt on all readings of its time."""
+    """From when on an end boundary has the incident before it: a reset casts doubt on all readings of its time.
+
+    A frozen meter is shown in the period in which it froze, though the boundary is a reading before it.
+    """
+    if incident.rule == "frozen":
+        return incident.start_ms
     return incident.start_ms + 1 if incident.rule == "reset" else incident.end_ms
 
 
@@ -127,7 +129,7 @@ def _gaps(course: Course, metering: Metering, first: int, last: int) -> list[Inc
     ]
 
 
-def _bounded(incidents: list[Incident]) -> list[Incident]:
+def bounded(incidents: list[Incident]) -> list[Incident]:
     """In order of time; of each rule at most the limit one by one, its rest as one with their sum."""
     ordered = sorted(incidents, key=lambda one: (one.start_ms, one.end_ms, one.rule))
     kept: list[Incident] = []
@@ -141,8 +143,20 @@ def _bounded(incidents: list[Incident]) -> list[Incident]:
     return sorted(kept, key=lambda one: (one.start_ms, one.end_ms, one.rule))
 
 
-def _slots(course: Course, metering: Metering, start_ms: int, end_ms: int) -> tuple[int, int]:
-    """Slots of the plan's interval with a GOOD reading on the course, and slots in all."""
-    begin, stop = course.at(start_ms - 1) + 1, course.at(end_ms - 1) + 1
-    seen = {(t_ms - start_ms) // metering.interval_ms for t_ms in course.times[begin:stop]}
-    return len(seen), -(-(end_ms - start_ms) // metering.interval_ms)
+def slots_of(times: Sequence[int], interval_ms: int, start_ms: int, end_ms: int) -> tuple[int, int]:
+    """Slots of the plan's interval with a GOOD reading among `times` (sorted), and slots in all."""
+    begin, stop = bisect_left(times, start_ms), bisect_left(times, end_ms)
+    seen = {(t_ms - start_ms) // interval_ms for t_ms in times[begin:stop]}
+    return len(seen), -(-(end_ms - start_ms) // interval_ms)
+
+
+def uncommissioned(metering: Metering, start_ms: int, end_ms: int) -> tuple[list[Incident], tuple[int, int]]:
+    """What of a period lies before the point was commissioned, as an incident, and what is left of the period."""
+    commissioned_ms = metering.commissioned_ms
+    if commissioned_ms is None or commissioned_ms <= start_ms:
+        return [], (start_ms, end_ms)
+    text = "nothing is counted before the point was commissioned"
+    return [Incident("commissioned", start_ms, min(commissioned_ms, end_ms), Decimal(0), text)], (
+        commissioned_ms,
+        end_ms,
+    )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from calc.inputs import Metered
+from calc.inputs import Use
 from calc.methodologies.base import Methodology
+from calc.methodologies.declared import Data
 from calc.project import Project
+from calc.projectfile import Given
 from hakari.period import Period, local_date
 
 
-def standing_refusals(
-    project: Project, methodology: Methodology, points: Sequence[Metered], period: Period
-) -> list[str]:
+def standing_refusals(project: Project, methodology: Methodology, uses: Sequence[Use], period: Period) -> list[str]:
     """One sentence a reason; none means that nothing here stands in the way."""
     reasons = []
     data = methodology.data
@@ -25,26 +25,49 @@ def standing_refusals(
         f"parameter {one.name} is {one.standing}; to lock it must be published, with its document's SHA-256"
         " and an approver"
         for one in project.file.parameter
-        if one.standing != "published" or not one.approver or not one.document_sha256
+        if not _published(one)
     ]
-    for point in points:
-        reasons += _point_refusals(project, point, period)
-    return reasons
+    for one in project.file.equipment:
+        if names := [given.name for given in one.parameter if not _published(given)]:
+            reasons.append(
+                f"{', '.join(names)} of equipment {one.id} must be published to lock, each with its document's SHA-256"
+                " and an approver"
+            )
+    if names := [what for what, standing in _of_methodology(data, uses) if standing != "published"]:
+        reasons.append(f"{', '.join(names)} of methodology {data.code} must stand in the published text to lock")
+    for use in uses:
+        reasons += _use_refusals(project, use, period)
+    return list(dict.fromkeys(reasons))
 
 
-def _point_refusals(project: Project, point: Metered, period: Period) -> list[str]:
+def _published(given: Given) -> bool:
+    return given.standing == "published" and bool(given.approver and given.document_sha256)
+
+
+def _of_methodology(data: Data, uses: Sequence[Use]) -> Iterator[tuple[str, str]]:
+    """The constants and the classes in use, each with its standing."""
+    for one in data.constant:
+        yield f"constant {one.name}", one.standing
+    classes = {use.served.class_.key: use.served.class_ for use in uses if use.served.class_ is not None}
+    for key, class_ in classes.items():
+        yield f"class {key}", class_.standing
+
+
+def _use_refusals(project: Project, use: Use, period: Period) -> list[str]:
+    point, zone = use.point, project.zone
     name, calibration = point.plan.point, point.plan.calibration
-    first = local_date(period.start_ms, project.zone)
+    start_ms, end_ms = use.within(*period)
+    first, last = local_date(start_ms, zone), local_date(end_ms - 1, zone)
     if point.plan.commissioned is not None:
         first = max(first, point.plan.commissioned)
-    last = local_date(period.end_ms - 1, project.zone)
     reasons = []
     if first <= last and not (calibration.date <= first and last <= calibration.valid_to):
         reasons.append(
             f"calibration {calibration.certificate!r} of {name} holds from {calibration.date} to"
             f" {calibration.valid_to}, not the whole period"
         )
-    if point.quantity.role != "debited" and point.metering.capacity is None:
+    is_register = point.quantity.kind == "register"
+    if is_register and point.quantity.role != "debited" and point.metering.capacity is None:
         reasons.append(f"point {name} has no capacity_kw, so that its steps cannot be checked")
     if point.serials and point.serials != [point.plan.serial]:
         reasons.append(

@@ -82,8 +82,11 @@ def _stated(cut: Cut, leaves: Mapping[str, str], cosigners: Mapping[str, str]) -
 
 
 def parameters_sha256(result: PeriodResult) -> str:
-    """The hash of the parameter set as the result shows it."""
-    return hashlib.sha256(msgspec.json.encode(result.parameters)).hexdigest()
+    """The hash of the parameter set as the result shows it, with that of its equipment and classes where it has any."""
+    constants = result.methodology.constants
+    of_equipment = [(one.id, one.class_, one.units, one.parameters, one.class_values) for one in result.equipment]
+    shown = [result.parameters, constants, of_equipment] if constants or of_equipment else result.parameters
+    return hashlib.sha256(msgspec.json.encode(shown)).hexdigest()
 
 
 def sign_statement(statement: Statement, key: SigningKey) -> bytes:

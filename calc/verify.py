@@ -27,7 +27,7 @@ from calc.project import Project, check_project, read_project
 from calc.rules import RULES_VERSION, table_sha256
 from calc.statement import Statement, open_statement, state_of
 from hakari.errors import DATA_PROBLEM, BadConfiguration, DataProblem
-from hakari.ledger.result import MethodologyUsed, ParameterUsed, PeriodResult, decode
+from hakari.ledger.result import EquipmentUsed, MethodologyUsed, ParameterUsed, PeriodResult, decode
 from hakari.log.note import VerifierKey
 from hakari.log.roster import Roster, open_roster
 from hakari.names import Origin
@@ -61,8 +61,8 @@ class Verdict(msgspec.Struct, frozen=True):
     """What a pack is worth. `ok` without problems; figures are those recomputed, None where that failed.
 
     `meaning` says in words what the pack credits; `notes` are no problems but worth knowing. State, project and
-    label are "unknown" without a signed statement. `project_sha256`, `roster_serial` and `parameters` say what the
-    total rests on beside measurement: they are to be compared with what the verifier knows from elsewhere.
+    label are "unknown" without a signed statement. `project_sha256`, `roster_serial`, `parameters` and `equipment` say
+    what the total rests on beside measurement: they are to be compared with what the verifier knows from elsewhere.
     """
 
     ok: bool
@@ -74,6 +74,7 @@ class Verdict(msgspec.Struct, frozen=True):
     roster_serial: int | None
     methodology: MethodologyUsed | None
     parameters: list[ParameterUsed]
+    equipment: list[EquipmentUsed]
     reference_tco2: str | None
     project_tco2: str | None
     reductions_tco2: str | None
@@ -337,6 +338,7 @@ def _verdict(report: _Report, found: _Found) -> Verdict:
         roster_serial=found.roster.serial if found.roster is not None else None,
         methodology=result.methodology if result is not None else None,
         parameters=result.parameters if result is not None else [],
+        equipment=result.equipment if result is not None else [],
         reference_tco2=result.reference_tco2 if result is not None else None,
         project_tco2=result.project_tco2 if result is not None else None,
         reductions_tco2=result.reductions_tco2 if result is not None else None,

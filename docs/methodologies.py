@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from calc.methodologies import boiler, pv
 from calc.methodologies.base import Methodology
+from calc.methodologies.declared import Data
+from calc.methodologies.registry import OURS
 from calc.rules import RULES, RULES_VERSION
+from calc.texts import quantity_kind
 
 HEAD = """# Methodologies and rules
 
@@ -18,7 +20,9 @@ provisionally, carries its notice wherever its result is shown, and credits noth
 
 A methodology of your own is a Python package with a pure function `evaluate`, a data file of the same name and a
 `Methodology` on the entry point `hakari.methodologies`. Its content hash covers code and data, and with the data the
-hash of its document; results, packs and statements name it.
+hash of its document; results, packs and statements name it. With `[[equipment_parameter]]` in its data the function is
+called once for each equipment of the project and its emissions are added up; its parameters are then the project's, the
+`[[constant]]`s, the equipment's own, those of its `[[class]]` and `units`.
 """
 RULE_HEAD = f"""## Rules for registers, gaps and rounding, version {RULES_VERSION}
 
@@ -32,8 +36,7 @@ no doubt may make it smaller. `both` is treated as credited.
 
 def page() -> str:
     """The whole page."""
-    ours = (pv.METHODOLOGY, boiler.METHODOLOGY)
-    lines = [HEAD, *(line for one in ours for line in section(one))]
+    lines = [HEAD, *(line for one in OURS for line in section(one))]
     return "\n".join(lines) + "\n" + RULE_HEAD + "".join(rules())
 
 
@@ -52,7 +55,29 @@ def section(one: Methodology) -> Iterator[str]:
     yield "| name | unit | kind | meaning |"
     yield "|---|---|---|---|"
     yield from (f"| `{p.name}` | {p.unit} | ex ante, {p.minimum} to {p.maximum} | {p.text} |" for p in data.parameter)
-    yield from (f"| `{q.name}` | {q.unit} | monitored, {q.role} | {q.text} |" for q in data.quantity)
+    yield from (
+        f"| `{p.name}` | {p.unit} | ex ante of each equipment, {p.minimum} to {p.maximum} | {p.text} |"
+        for p in data.equipment_parameter
+    )
+    yield from (f"| `{p.name}` | {p.unit} | by class, below | {p.text} |" for p in data.class_parameter)
+    yield from (
+        f"| `{c.name}` | {c.unit} | constant {c.value}, {c.standing} | {c.text} ({c.source}) |" for c in data.constant
+    )
+    yield from (f"| `{q.name}` | {q.unit} | {quantity_kind(q)} | {q.text} |" for q in data.quantity)
+    yield ""
+    yield from classes(data)
+
+
+def classes(data: Data) -> Iterator[str]:
+    """The table of a methodology's classes; nothing where it has none."""
+    if not data.class_:
+        return
+    names = [one.name for one in data.class_parameter]
+    yield f"| class | limits | {' | '.join(f'`{name}`' for name in names)} | standing | source |"
+    yield f"|---|---|{'---|' * len(names)}---|---|"
+    for one in data.class_:
+        values = " | ".join(one.values[name] for name in names)
+        yield f"| `{one.key}` | {one.limits} | {values} | {one.standing} | {one.source} |"
     yield ""
 
 

@@ -47,6 +47,8 @@ UNITS: dict[str, Unit] = {
     "W": Unit("power", 1),
     "kW": Unit("power", 10**3),
     "MW": Unit("power", 10**6),
+    # refrigeration capacity in tons of refrigeration; its size in watts is no finite decimal, so it stays apart
+    "USRt": Unit("refrigeration capacity", 1),
     # mass in grams
     "g": Unit("mass", 1),
     "kg": Unit("mass", 10**3),
@@ -82,6 +84,7 @@ UNITS: dict[str, Unit] = {
     "bar": Unit("pressure", 10**5),
     # electricity
     "V": Unit("voltage", 1),
+    "kV": Unit("voltage", 10**3),
     "A": Unit("current", 1),
     "Hz": Unit("frequency", 1),
     "VA": Unit("apparent power", 1),
@@ -91,11 +94,12 @@ UNITS: dict[str, Unit] = {
     "varh": Unit("reactive energy", 1),
     "kvarh": Unit("reactive energy", 10**3),
     "W/m2": Unit("irradiance", 1),
-    # time in seconds
-    "s": Unit("time", 1),
-    "min": Unit("time", 60),
-    "h": Unit("time", 3600),
-    "d": Unit("time", 86400),
+    # time in milliseconds
+    "ms": Unit("time", 1),
+    "s": Unit("time", 10**3),
+    "min": Unit("time", 60 * 10**3),
+    "h": Unit("time", 3600 * 10**3),
+    "d": Unit("time", 86400 * 10**3),
 }
 
 

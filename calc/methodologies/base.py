@@ -1,6 +1,6 @@
 """What a methodology is: declared inputs with units, a formula, its standing, and a pure function.
 
-Guaranteed of a loaded one: its units are known, and its content hash covers the bytes of its module and of its
+Guaranteed of a loaded one: its data file is checked, and its content hash covers the bytes of its module and of its
 data file, so that a changed digit in either is another methodology.
 """
 
@@ -11,67 +11,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
-import msgspec
-
-from hakari import settings, units
-from hakari.errors import BadConfiguration, Refused
-from hakari.ledger.result import Role
+from calc.methodologies.declared import Data, MethodologyInvalid, check_data
+from hakari import settings
+from hakari.errors import Refused
 
 FORMULA = Context(prec=50, traps=[DivisionByZero, InvalidOperation, Overflow])
 NOTICE = "not checked against the approved text"
 NOTICE_JA = "承認された方法論の本文と照合されていません"
 
-Standing = Literal["published", "second-hand", "recalled"]
-Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_]{0,39}$")]
-Code = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")]
-Text = Annotated[str, msgspec.Meta(max_length=2000)]
-Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,30}(\.[0-9]{1,30})?$")]
-
-
-class MethodologyInvalid(BadConfiguration):
-    """A methodology's module or data file cannot be used."""
-
 
 class FormulaRefused(Refused):
     """The formula has no value for these inputs."""
-
-
-class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An ex-ante parameter that a project must give, within `minimum` and `maximum` where they are set."""
-
-    name: Name
-    unit: str
-    text: Text
-    minimum: Number | None = None
-    maximum: Number | None = None
-
-
-class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A monitored quantity in `unit`. `role` is `both` only where the reductions rise with the quantity."""
-
-    name: Name
-    unit: str
-    role: Role
-    text: Text
-
-
-class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A methodology's data file. `document` is a file beside it, held to `document_sha256`."""
-
-    code: Code
-    version: Code
-    title: Text
-    title_ja: Text
-    standing: Standing
-    formula: Text
-    source: Text
-    parameter: list[Parameter]
-    quantity: list[Quantity]
-    document: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]*$")] = ""
-    document_sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
-    approver: Text = ""
 
 
 class Emissions(NamedTuple):
@@ -87,7 +39,11 @@ Evaluate = Callable[[Values, Values], Emissions]
 
 @dataclass(frozen=True)
 class Methodology:
-    """One version of a methodology; `evaluate` takes quantities and parameters by name in declared units."""
+    """One version of a methodology; `evaluate` takes quantities and parameters by name in declared units.
+
+    With equipment the parameters are the project's, the constants, and that equipment's: its own, its class's and
+    its `units`.
+    """
 
     data: Data
     sha256: str
@@ -127,28 +83,10 @@ def load(module_file: str, function: Evaluate) -> Methodology:
         code, content = source.read_bytes(), data_file.read_bytes()
         where = f"methodology data {data_file.name}"
         data = settings.convert(settings.parse(content.decode(), where), Data, where)
-        _check(data, data_file.parent)
+        check_data(data, data_file.parent)
     except OSError as error:
         raise MethodologyInvalid(f"methodology file {error.filename} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise MethodologyInvalid(f"methodology data {data_file.name} is not UTF-8; save it as UTF-8") from error
     digest = hashlib.sha256(len(code).to_bytes(8, "big") + code + content).hexdigest()
     return Methodology(data, digest, function)
-
-
-def _check(data: Data, folder: Path) -> None:
-    """Refuses unknown units, repeated names and a document that is not the one its hash names."""
-    declared: list[tuple[str, str]] = [(one.name, one.unit) for one in data.parameter]
-    declared += [(one.name, one.unit) for one in data.quantity]
-    names = [name for name, _ in declared]
-    if len(set(names)) != len(names) or not data.quantity:
-        raise MethodologyInvalid(f"methodology {data.code} declares a name twice, or no quantity; mend its data file")
-    for _, unit in declared:
-        units.unit(unit)
-    if not data.document:
-        return
-    digest = hashlib.sha256((folder / data.document).read_bytes()).hexdigest()
-    if digest != data.document_sha256:
-        raise MethodologyInvalid(
-            f"document {data.document} of {data.code} has SHA-256 {digest}, not document_sha256; give the right one"
-        )

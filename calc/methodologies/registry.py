@@ -6,10 +6,12 @@ import difflib
 from functools import lru_cache
 from importlib.metadata import entry_points
 
-from calc.methodologies import boiler, pv
-from calc.methodologies.base import Methodology, MethodologyInvalid
+from calc.methodologies import boiler, chiller, pv, transformer
+from calc.methodologies.base import Methodology
+from calc.methodologies.declared import MethodologyInvalid
 from hakari.errors import BadConfiguration
 
+OURS = (pv.METHODOLOGY, boiler.METHODOLOGY, chiller.METHODOLOGY, transformer.METHODOLOGY)
 GROUP = "hakari.methodologies"
 MAX_METHODOLOGIES = 1000
 
@@ -21,7 +23,7 @@ class MethodologyUnknown(BadConfiguration):
 @lru_cache(maxsize=1)
 def installed() -> tuple[Methodology, ...]:
     """Every installed methodology ordered by code and version; MethodologyInvalid when two claim the same."""
-    found = {(one.data.code, one.data.version): one for one in (pv.METHODOLOGY, boiler.METHODOLOGY)}
+    found = {(one.data.code, one.data.version): one for one in OURS}
     for entry in list(entry_points(group=GROUP))[:MAX_METHODOLOGIES]:
         one = entry.load()
         if not isinstance(one, Methodology):

@@ -62,11 +62,13 @@ class Line(_Part, frozen=True):
     text: str
 
 
-class Input(_Part, frozen=True):
+class Input(_Part, frozen=True, omit_defaults=True):
     """One metering point within one vintage: end − start and what was joined or taken off.
 
     `quantity` is in `unit` (the methodology's); None when it was refused, with the reason among the result's
-    refusals. `good_slots` of `expected_slots` had a GOOD reading.
+    refusals. `good_slots` of `expected_slots` had a GOOD reading. `equipment` is what it was measured for. With
+    `energised_above` (in the registers' unit) it is the time in which the gauge stood above that; `start` and `end`
+    are then the first and last readings between which time counts.
     """
 
     parameter: str
@@ -84,6 +86,8 @@ class Input(_Part, frozen=True):
     unit: str
     good_slots: int
     expected_slots: int
+    equipment: str = ""
+    energised_above: str = ""
 
 
 class Vintage(_Part, frozen=True):
@@ -107,22 +111,8 @@ class Cut(_Part, frozen=True):
     root: str
 
 
-class MethodologyUsed(_Part, frozen=True):
-    """The methodology by its content hash. `notice` is empty only for a published text."""
-
-    code: str
-    version: str
-    title: str
-    title_ja: str
-    sha256: str
-    standing: str
-    notice: str
-    notice_ja: str
-    formula: str
-
-
 class ParameterUsed(_Part, frozen=True):
-    """An ex-ante parameter as the project registered it."""
+    """An ex-ante value as the project registered it, or as the methodology gives it (its text is `source`)."""
 
     name: str
     value: Decimals
@@ -133,11 +123,53 @@ class ParameterUsed(_Part, frozen=True):
     approver: str
 
 
-class PeriodResult(_Part, frozen=True):
+class MethodologyUsed(_Part, frozen=True, omit_defaults=True):
+    """The methodology by its content hash. `notice` is empty only for a published text; `constants` are its own."""
+
+    code: str
+    version: str
+    title: str
+    title_ja: str
+    sha256: str
+    standing: str
+    notice: str
+    notice_ja: str
+    formula: str
+    constants: list[ParameterUsed] = []
+
+
+class EquipmentVintage(_Part, frozen=True):
+    """What one equipment gave in one calendar year, unrounded; None where a quantity or the formula was refused."""
+
+    year: int
+    quantities: dict[str, Decimals]
+    reference_tco2: Decimals | None
+    project_tco2: Decimals | None
+    reductions_tco2: Decimals | None
+
+
+class EquipmentUsed(_Part, frozen=True):
+    """One equipment of the register: `units` of a class, its service dates (local days), values and emissions.
+
+    `parameters` are its own, `class_values` the methodology's for its class; `out_of_service` is "" while it serves.
+    """
+
+    id: str
+    class_: str = msgspec.field(name="class")
+    units: int
+    in_service: str
+    out_of_service: str
+    parameters: list[ParameterUsed]
+    class_values: list[ParameterUsed]
+    vintages: list[EquipmentVintage]
+
+
+class PeriodResult(_Part, frozen=True, omit_defaults=True):
     """One project's result for one period. `label` is `2016-07`, `2016` or `2016-07-01/2016-10-01`.
 
     `measured_end_ms` is before `end_ms` while the period is not over at the cut. `refusals` are the reasons
-    why it cannot be locked; a figure that could not be computed is None and has its reason there.
+    why it cannot be locked; a figure that could not be computed is None and has its reason there. `equipment` is
+    empty for a methodology without; totals are its sum.
     """
 
     v: int
@@ -165,6 +197,7 @@ class PeriodResult(_Part, frozen=True):
     cuts: list[Cut]
     configurations: list[str]
     refusals: list[str]
+    equipment: list[EquipmentUsed] = []
 
 
 def encode(result: PeriodResult) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from calc.methodologies import boiler, pv
-from calc.methodologies.base import NOTICE, FormulaRefused, MethodologyInvalid, load
+from calc.methodologies.base import NOTICE, FormulaRefused, load
+from calc.methodologies.declared import MethodologyInvalid
 from calc.methodologies.registry import MethodologyUnknown, by_sha256, find, installed
 from hakari.settings import SettingsRefused
 from hakari.units import UnitUnknown
