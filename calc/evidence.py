@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from calc.leaves import EdgeEvidence, Facts, within
+from calc.leaves import EdgeEvidence, Facts, Frozen, within
 from hakari.ledger.result import Cut
 from hakari.wire.rows import Row
 
+Span = tuple[int, int]
+
 
 class Evidence(NamedTuple):
-    """Rows and facts by point, the cuts that bound them, configurations in force and what could not be read."""
+    """Rows and facts by point, the cuts that bound them, configurations in force and what could not be read.
+
+    `frozen` has for each point the times (after, until] at which its meter repeated itself word for word; they come
+    from leaves alone, whatever the rows come from.
+    """
 
     rows: Mapping[str, list[Row]]
     facts: Mapping[str, list[Facts]]
     cuts: list[Cut]
     configurations: list[str]
     problems: list[str]
+    frozen: Mapping[str, list[Span]] = {}
 
 
 def evidence_of(edges: Sequence[EdgeEvidence], sizes: Mapping[str, Mapping[int, int]], cuts: list[Cut]) -> Evidence:
@@ -26,11 +33,24 @@ def evidence_of(edges: Sequence[EdgeEvidence], sizes: Mapping[str, Mapping[int, 
     facts: dict[str, list[Facts]] = {}
     configurations: set[str] = set()
     problems: list[str] = []
+    frozen: dict[str, list[Span]] = {}
     for edge in edges:
         cut = sizes.get(edge.edge_id, {})
         for point, found in edge.rows.items():
             rows[point] = [row for row in found if within(cut, row.epoch, row.leaf)]
+            frozen[point] = _joined(one for one in edge.frozen[point.split("/")[1]] if within(cut, one.epoch, one.leaf))
             facts[point] = [fact for fact, place in edge.facts[point].items() if within(cut, *place)]
         configurations |= {sha256 for sha256, place in edge.configurations.items() if within(cut, *place)}
         problems += [str(one) for one in edge.problems if within(cut, one.epoch, one.leaf)]
-    return Evidence(rows, facts, cuts, sorted(configurations), problems)
+    return Evidence(rows, facts, cuts, sorted(configurations), problems, frozen)
+
+
+def _joined(found: Iterable[Frozen]) -> list[Span]:
+    """Spans of which none ends where another goes on."""
+    spans: list[Span] = []
+    for one in sorted(found):
+        if spans and one.after_ms <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], one.until_ms))
+        else:
+            spans.append((one.after_ms, one.until_ms))
+    return spans

@@ -14,8 +14,10 @@ import msgspec
 from hakari.errors import DataProblem
 from hakari.log.tree import HASH_BYTES, leaf_hash
 from hakari.names import point_id
+from hakari.quality import Quality
 from hakari.registers.profile import Point
 from hakari.wire.configuration import Meter, MeteringConfiguration
+from hakari.wire.frozen import Stretch, by_meter, follow, live_points
 from hakari.wire.leaf import Carried, Leaf, decode
 from hakari.wire.logged import Logged, with_carried
 from hakari.wire.rows import Place, Row, derive
@@ -44,11 +46,21 @@ class Problem(NamedTuple):
         return f"leaf {self.edge_id} {self.epoch}/{self.leaf}: {self.text}"
 
 
+class Frozen(NamedTuple):
+    """A meter was frozen after one instant until another; (`epoch`, `leaf`) is the leaf that told it."""
+
+    after_ms: int
+    until_ms: int
+    epoch: int
+    leaf: int
+
+
 class EdgeEvidence:
     """Everything read so far from one edge's leaves, epoch by epoch and in order of number.
 
     `points` limits the rows that are made; `slots` has for each epoch the greatest slot that a leaf or one
     before it sampled itself, NEVER_MS before the first; `span` the first and last slot of a row, None before one.
+    `frozen` tells by meter when it repeated itself word for word (`hakari.wire.frozen`), in order of leaves.
     `forks` tells each carried leaf whose (epoch, number) holds another body: the edge's disk was restored once.
     """
 
@@ -62,6 +74,8 @@ class EdgeEvidence:
         self.slots: dict[int, list[int]] = {}
         self.span: tuple[int, int] | None = None
         self.forks: list[Problem] = []
+        self.frozen: dict[str, list[Frozen]] = {point.split("/")[1]: [] for point in self.rows}
+        self._stretches: dict[str, Stretch | None] = {}
         self._hashes: dict[int, bytearray] = {}
         self._carried: dict[tuple[int, int], bytes] = {}
         self._logged = Logged(edge_id)
@@ -88,6 +102,7 @@ class EdgeEvidence:
             slots[-1] = max([slots[-1], *(slot for slot in sampled if not_after_ms is None or slot <= not_after_ms)])
             self._learn(place, leaf)
             derived = derive(place, leaf, self._logged.known, self.points)
+            self._watch(place, leaf)
         except DataProblem as error:
             self._problem(place, str(error))
             return
@@ -134,6 +149,33 @@ class EdgeEvidence:
         for name, fact in facts_of(self.edge_id, configuration):
             if name in self.facts:
                 self.facts[name].setdefault(fact, (place.epoch, place.i))
+
+    def _watch(self, place: Place, leaf: Leaf) -> None:
+        """Follows each meter's answers over its samples."""
+        for one in with_carried(leaf):
+            for sample in one.samples:
+                for meter, blocks in by_meter(sample).items():
+                    if meter in self.frozen:
+                        stretch = follow(self._stretches.get(meter), sample.slot_ms, blocks)
+                        self._stretches[meter] = stretch
+                        if stretch is not None and stretch.frozen and self._live(place, leaf, one.cfg, meter, stretch):
+                            self._freeze(place, meter, stretch)
+
+    def _live(self, place: Place, leaf: Leaf, cfg: str, meter_id: str, stretch: Stretch) -> bool:
+        """Whether the meter showed mains at the end of the stretch."""
+        configuration = self._logged.known.get(cfg)
+        meter = None if configuration is None else configuration.meter(meter_id)
+        points = frozenset() if meter is None else frozenset(live_points(self.edge_id, meter))
+        if not points:
+            return False
+        rows = derive(place, leaf, self._logged.known, points).rows
+        return any(row.t_ms == stretch.last_ms and row.quality == Quality.GOOD and row.raw != 0 for row in rows)
+
+    def _freeze(self, place: Place, meter: str, stretch: Stretch) -> None:
+        known = self.frozen[meter]
+        goes_on = known and stretch.since_ms <= known[-1].after_ms < known[-1].until_ms < stretch.last_ms
+        after_ms = known[-1].until_ms if goes_on else stretch.since_ms
+        known.append(Frozen(after_ms, stretch.last_ms, place.epoch, place.i))
 
     def _problem(self, place: Place, text: str) -> None:
         if len(self.problems) < MAX_PROBLEMS:

@@ -10,22 +10,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from decimal import ROUND_FLOOR, Context, Decimal, Inexact, InvalidOperation, Overflow
+from decimal import ROUND_FLOOR, Context, Decimal
 from typing import NamedTuple
 
 from calc.rules import CAPACITY_MARGIN, PHANTOM_LIMIT_MS
+from calc.values import count_of, span_of, usable_value
 from hakari.ledger.result import Role
-from hakari.quality import Quality
-from hakari.registers.reading import WIDTH_BITS, exact_value
 from hakari.units import EXACT
 from hakari.wire.rows import Row, once
 
 HOUR_MS = 3_600_000
-MAX_DIGITS_BEFORE = 40
-MAX_DIGITS_AFTER = 150  # ten digits below EXACT's 200 with those before the point, so that sums stay exact
 WRAP_LIMIT_MS = 24 * HOUR_MS  # after a longer silence a register that fell was as likely exchanged as wrapped
 COARSEST_COUNT_MS = 24 * HOUR_MS  # a register that counts more slowly than once in this time measures nothing
-UNSIGNED = frozenset({"u16", "u32", "u64", "acc32"})
 CAP_CONTEXT = Context(prec=50, rounding=ROUND_FLOOR)
 
 
@@ -79,7 +75,7 @@ def limit_of(metering: Metering, elapsed_ms: int) -> Decimal | None:
 
 def course_of(rows: Iterable[Row], metering: Metering) -> Course:
     """The course of the register whose readings are `rows`, in any order and with any repeated."""
-    good = [(row, value) for row in once(rows) if (value := _usable(row)) is not None]
+    good = [(row, value) for row in once(rows) if (value := usable_value(row)) is not None]
     coarse = [row for row, _ in good if _too_coarse(row, metering)]
     good = [(row, value) for row, value in good if not _too_coarse(row, metering)]
     walk = _Walk([row for row, _ in good], [value for _, value in good], metering)
@@ -87,31 +83,13 @@ def course_of(rows: Iterable[Row], metering: Metering) -> Course:
     while position < len(good):
         position = walk.step(position)
     text = "one count is more than capacity × margin gives in 24 h; the reading is not used"
-    walk.incidents += [Incident("scale", row.t_ms, row.t_ms, _count(row), text) for row in coarse]
+    walk.incidents += [Incident("scale", row.t_ms, row.t_ms, count_of(row), text) for row in coarse]
     return Course(walk.samples, [sample.row.t_ms for sample in walk.samples], walk.incidents)
-
-
-def _count(row: Row) -> Decimal:
-    """One count of the register at the scale of this reading: what quantisation alone can add to a step."""
-    return Decimal(1).scaleb(row.exponent)
 
 
 def _too_coarse(row: Row, metering: Metering) -> bool:
     limit = limit_of(metering, COARSEST_COUNT_MS)
-    return limit is not None and _count(row) > limit
-
-
-def _usable(row: Row) -> Decimal | None:
-    """The value of a GOOD reading; None also for a number so large or fine that exact sums would not hold it."""
-    if row.quality != Quality.GOOD or row.type not in WIDTH_BITS:
-        return None
-    try:
-        value = exact_value(row.type, row.raw, row.exponent)
-    except (Inexact, InvalidOperation, Overflow):
-        return None
-    exponent = value.as_tuple().exponent
-    fits = isinstance(exponent, int) and -exponent <= MAX_DIGITS_AFTER and value.adjusted() < MAX_DIGITS_BEFORE
-    return value if fits else None
+    return limit is not None and count_of(row) > limit
 
 
 class _Walk:
@@ -130,6 +108,7 @@ class _Walk:
         self._index: list[int] = []
         self._spent: list[tuple[Decimal, Decimal]] = []
         self._came_down: tuple[int, int] | None = None
+        self._at_most: tuple[int, Decimal] | None = None
         self.samples: list[Sample] = []
         self.incidents: list[Incident] = []
 
@@ -150,7 +129,15 @@ class _Walk:
         if self._debited and self._may_have_wrapped_unseen(last, position):
             text = "the register had time to run through its whole width unseen"
             self._note("reset", last, position, Decimal(0), text)
-        return self._accept(position, rise)
+        return self._accept(position, self._lesser(last, position, rise))
+
+    def _lesser(self, last: int, position: int, rise: Decimal) -> Decimal:
+        """The step, or what the readings left out before it gave where they were another history of it."""
+        if self._at_most is None or self._at_most[0] != position or self._at_most[1] >= rise:
+            return rise
+        text = "readings left out ran on and then rose beyond capacity; that rise is not credited"
+        self._note("capacity", last, position, EXACT.subtract(rise, self._at_most[1]), text)
+        return self._at_most[1]
 
     def _rise(self, before: int, after: int) -> Decimal:
         return EXACT.subtract(self._values[after], self._values[before])
@@ -158,7 +145,7 @@ class _Walk:
     def _fell(self, before: int, after: int) -> bool:
         """Whether the register went back by more than a change of scale explains."""
         one, other = self._good[before], self._good[after]
-        tolerance = max(_count(one), _count(other)) if one.exponent != other.exponent else Decimal(0)
+        tolerance = max(count_of(one), count_of(other)) if one.exponent != other.exponent else Decimal(0)
         fall = -self._rise(before, after)
         return fall > 0 and fall >= tolerance
 
@@ -171,7 +158,7 @@ class _Walk:
     def _granted(self, position: int) -> Decimal:
         """The slack with reading `position` on the course: more by what its count is coarser than all before."""
         slack, coarsest = self._spent[-1]
-        return CAP_CONTEXT.add(slack, max(Decimal(0), CAP_CONTEXT.subtract(_count(self._good[position]), coarsest)))
+        return CAP_CONTEXT.add(slack, max(Decimal(0), CAP_CONTEXT.subtract(count_of(self._good[position]), coarsest)))
 
     def _follows(self, last: int, position: int) -> bool:
         """Whether the register can have run on from the course's last reading; always without a capacity."""
@@ -181,11 +168,11 @@ class _Walk:
     def _can_run(self, before: int, after: int) -> bool:
         """The same between any two readings, which may be off the course."""
         limit = self._limit(before, after)
-        count = max(_count(self._good[before]), _count(self._good[after]))
+        count = max(count_of(self._good[before]), count_of(self._good[after]))
         return limit is None or self._rise(before, after) <= CAP_CONTEXT.add(limit, count)
 
     def _accept(self, position: int, rise: Decimal) -> int:
-        running, slack = Decimal(0), _count(self._good[position])
+        running, slack = Decimal(0), count_of(self._good[position])
         coarsest = slack
         if self.samples:
             last = self._index[-1]
@@ -230,7 +217,7 @@ class _Walk:
         """
         before, after = self._good[last], self._good[position]
         one_scale = before.type == after.type and before.exponent == after.exponent
-        limit, span = self._limit(last, position), _span(before)
+        limit, span = self._limit(last, position), span_of(before)
         if limit is None or span is None or not one_scale or self._elapsed(last, position) > WRAP_LIMIT_MS:
             return None
         if self._was_cut(position):
@@ -242,7 +229,7 @@ class _Walk:
         return joined if following == len(self._good) or self._can_run(position, following) else None
 
     def _may_have_wrapped_unseen(self, last: int, position: int) -> bool:
-        limit, span = self._limit(last, position), _span(self._good[last])
+        limit, span = self._limit(last, position), span_of(self._good[last])
         return limit is not None and span is not None and EXACT.add(self._rise(last, position), span) <= limit
 
     def _returns(self, last: int, position: int) -> int | None:
@@ -285,16 +272,31 @@ class _Walk:
         return any(self._values[k] != self._values[position] for k in range(position + 1, returned))
 
     def _not_above(self, position: int) -> int:
-        """How many samples come before those of the last day that are above reading `position`; 0 for no answer."""
+        """How many samples come before those of the last day that are above reading `position`; 0 for no answer.
+
+        Those behind a step of that day that explains the fall are among them, though the register has passed them.
+        """
         for keep in range(len(self._index), 0, -1):
             k = self._index[keep - 1]
             if not self._fell(k, position):
-                return keep
+                return self._before_rise(keep, position)
             # What lies before a wrap or a reset cannot be compared.
             fell = keep > 1 and self.samples[keep - 1].value < self.samples[keep - 2].value
             if fell or self._elapsed(k, position) > PHANTOM_LIMIT_MS:
                 return 0
         return 0
+
+    def _before_rise(self, keep: int, position: int) -> int:
+        """How many of `keep` samples come before the first step of the last day as large as the fall to `position`."""
+        fall = -self._rise(self._index[-1], position)
+        first = keep
+        for at in range(keep - 1, 0, -1):
+            before, after = self._index[at - 1], self._index[at]
+            if self._elapsed(before, position) > PHANTOM_LIMIT_MS or self._fell(before, after):
+                break
+            if self._rise(before, after) >= fall:
+                first = at
+        return first
 
     def _plain(self, keep: int) -> bool:
         """Whether the step to the last of `keep` samples was the register's own: no wrap, no reset, not cut."""
@@ -335,25 +337,38 @@ class _Walk:
             text = "the register rose beyond capacity and was lower again before it went on"
             self._note("reset", self._index[keep - 1], returned, Decimal(0), text)
         elif keep < len(self._index):
+            self._at_most = self._other_history(keep, position, returned)
             self._drop(keep, position)
         return returned
 
+    def _other_history(self, keep: int, position: int, returned: int) -> tuple[int, Decimal] | None:
+        """What the register gave up to `returned` if what is left out was true, and not the samples after `keep`.
+
+        That is so of readings that run on from the samples before and are more than those they contradict; the step
+        after them, beyond capacity, is then another meter's.
+        """
+        kept, more = self._index[keep - 1], returned - position > len(self._index) - keep
+        runs = not self._fell(kept, position) and self._can_run(kept, position) and self._runs(position, returned - 1)
+        if not more or not runs or self._can_run(returned - 1, returned):
+            return None
+        return returned, max(Decimal(0), self._rise(kept, returned - 1))
+
     def _high(self, last: int, position: int) -> int:
-        """Deals with a step beyond capacity: a phantom, or accepted; credited up to the limit, debited whole."""
+        """Deals with a step beyond capacity: a phantom, or accepted: credited nothing, debited whole."""
         returned = self._returns(last, position)
         if returned is not None and not (self._debited and self._may_be_true(last, position, returned)):
             return self._phantom(position, returned)
         rise = self._rise(last, position)
         limit = self._limit(last, position) or Decimal(0)
-        excess = EXACT.subtract(rise, limit)
         if self._debited:
+            excess = EXACT.subtract(rise, limit)
             self._note("capacity", last, position, excess, "the step exceeds capacity × time; counted whole")
             return self._accept(position, rise)
         if self._came_down is not None and self._elapsed(self._came_down[1], position) <= PHANTOM_LIMIT_MS:
             text = "the register rose beyond capacity, came down and rose beyond it again"
-            self._note("reset", self._came_down[0], position, excess, text)
-        self._note("capacity", last, position, excess, "what exceeds capacity × time × margin is not credited")
-        return self._accept(position, limit)
+            self._note("reset", self._came_down[0], position, rise, text)
+        self._note("capacity", last, position, rise, "a step beyond capacity × time × margin is not credited")
+        return self._accept(position, Decimal(0))
 
     def _may_be_true(self, last: int, position: int, returned: int) -> bool:
         """Whether a debited register may have been as high as it read and then been reset or exchanged.
@@ -364,13 +379,8 @@ class _Walk:
         day = limit_of(self._metering, self._elapsed(last, position) + PHANTOM_LIMIT_MS) or Decimal(0)
         caught_up = self._rise(last, position) <= CAP_CONTEXT.add(day, self._granted(position))
         since = self._limit(returned - 1, returned) or Decimal(0)
-        from_zero = self._values[returned] <= CAP_CONTEXT.add(since, _count(self._good[returned]))
+        from_zero = self._values[returned] <= CAP_CONTEXT.add(since, count_of(self._good[returned]))
         return caught_up or from_zero or self._moves(position, returned)
 
     def _note(self, rule: str, start: int, end: int, quantity: Decimal, text: str) -> None:
         self.incidents.append(Incident(rule, self._good[start].t_ms, self._good[end].t_ms, quantity, text))
-
-
-def _span(row: Row) -> Decimal | None:
-    """What an unsigned register counts before it starts again at zero; None for another type."""
-    return EXACT.scaleb(Decimal(1 << WIDTH_BITS[row.type]), row.exponent) if row.type in UNSIGNED else None

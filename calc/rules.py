@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 CAPACITY_MARGIN = Decimal("1.2")
 PHANTOM_LIMIT_MS = 24 * 3_600_000
 GAP_INTERVALS = Decimal("1.5")
@@ -53,7 +53,7 @@ RULES: tuple[Rule, ...] = (
         "Telemetry gap",
         "counted",
         "counted",
-        "The register ran on, so its step is counted; a credited one at most capacity × time × margin. A debited one"
+        "The register ran on, so its step is counted; a credited one within capacity × time × margin. A debited one"
         " in which an unsigned register can have run through its whole width is refused.",
     ),
     Rule(
@@ -61,9 +61,12 @@ RULES: tuple[Rule, ...] = (
         "Step beyond capacity",
         "less",
         "counted",
-        "What a step exceeds capacity × time × margin by is not credited; a debited step is counted whole. Steps may"
+        "A step beyond capacity × time × margin is not credited, for it may be another meter's or that of a register"
+        " that stood still; a debited step is counted whole. Steps may"
         " exceed it by one count of the coarsest scale, granted once over all of them and won back by smaller steps."
-        " A credited register that came down from beyond its capacity and rises beyond it again is refused.",
+        " A credited register that came down from beyond its capacity and rises beyond it again is refused. Where"
+        " readings left out as phantoms ran on, outnumber those that they contradict and then rose beyond capacity, the"
+        " step across them gives no more than they did.",
     ),
     Rule(
         "wrap",
@@ -82,6 +85,14 @@ RULES: tuple[Rule, ...] = (
         "Readings that leave the register's course and return to it within 24 h add nothing and are no boundary;"
         " nor are, of a credited register, those before them that they contradict. A debited register must not have"
         " run on from or among them: what may be a reset or another meter is one.",
+    ),
+    Rule(
+        "frozen",
+        "Frozen meter",
+        "none",
+        "none",
+        "A meter that answers the same words for an hour and four samples at least, a mains voltage or frequency above"
+        " zero among them, stands still: its readings after the first of them add nothing and are no boundary.",
     ),
     Rule(
         "reset",
@@ -106,6 +117,38 @@ RULES: tuple[Rule, ...] = (
         "none",
         "none",
         "Nothing is counted before the local midnight of the day on which the point was commissioned.",
+    ),
+    Rule(
+        "service",
+        "Outside service time",
+        "none",
+        "none",
+        "Nothing is counted for an equipment before the local midnight of its first day in service, nor from that of"
+        " its first day out of service.",
+    ),
+    Rule(
+        "energised",
+        "Energised hours",
+        "counted",
+        "counted",
+        "Time between two neighbouring GOOD readings above the plan's threshold and at most one and a half intervals"
+        " apart counts, to the millisecond; at midnight it is split exactly.",
+    ),
+    Rule(
+        "outage",
+        "Outage",
+        "less",
+        "less",
+        "Time beside a GOOD reading at or below the threshold is no energised time of a credited quantity; of a debited"
+        " one it counts unless the readings at both its ends are at or below it.",
+    ),
+    Rule(
+        "energised-gap",
+        "Measurement gap of energised hours",
+        "less",
+        "counted",
+        "Between GOOD readings further apart, before the first and after the last nobody knows the voltage: a credited"
+        " quantity counts nothing of it, a debited one all.",
     ),
     Rule(
         "open",

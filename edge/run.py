@@ -20,7 +20,7 @@ from edge.outbox import Outbox
 from edge.plan import Plan, plan_of
 from edge.sampler import next_slot, sample_slot
 from edge.settings import Settings, edge_id_of, load_settings, metering_configuration
-from edge.spool import LINK, LINK_SINCE, Spool
+from edge.spool import LAST_SLOT, LINK, LINK_SINCE, Spool
 from edge.trust import trusted
 from hakari import __version__
 from hakari.clock import PlantClock, SystemClock
@@ -29,13 +29,13 @@ from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, Tick, 
 from hakari.mqtt import Link
 from hakari.settings import within
 from hakari.wire.configuration import text_of
+from hakari.wire.frozen import Stretch, by_meter, follow
 from hakari.wire.leaf import Event, Sample
 
 DRAIN_S = 10.0
 PRUNE_EVERY_S = 3600.0
 WATCH_S = 1.0
 DAY_MS = 86_400_000
-LAST_SLOT = "last_slot_ms"
 
 _log = logging.getLogger("hakari.edge")
 
@@ -66,6 +66,7 @@ class Edge:
         self.buses = {bus.id: Bus(bus) for bus in settings.buses}
         self._pruned_s = 0.0
         self._silent: set[str] = set()
+        self._stretches: dict[str, Stretch | None] = {}
 
     async def take(self, slot_ms: int) -> None:
         """Reads every meter for `slot_ms` and commits the sample; a slot is sampled once, even over a restart."""
@@ -77,6 +78,7 @@ class Edge:
             self.log.add_event(Event("clock-step-back", now.wall_ms, {"last_slot_ms": str(last_ms)}), now)
         sample = await sample_slot(self.buses, self.plan, slot_ms, self.clock)
         self._tell_silence(sample)
+        self._tell_frozen(sample)
         with self.spool.transaction():
             self.log.add_sample(sample, self.clock.now(), self.settings.edge.batch_samples)
             self.spool.put_number(LAST_SLOT, slot_ms)
@@ -94,6 +96,18 @@ class Edge:
         for meter in sorted(self._silent & answered):
             _log.info("meter %s answers again", meter)
             self._silent.discard(meter)
+
+    def _tell_frozen(self, sample: Sample) -> None:
+        """Says once that a meter repeats itself word for word, and once that it no longer does."""
+        for meter, blocks in by_meter(sample).items():
+            before = self._stretches.get(meter)
+            stretch = self._stretches[meter] = follow(before, sample.slot_ms, blocks)
+            was, is_ = before is not None and before.frozen, stretch is not None and stretch.frozen
+            if is_ and not was and stretch is not None:
+                minutes = (stretch.last_ms - stretch.since_ms) // 60_000
+                _log.warning("meter %s has answered the same words for %d min; see whether it is stuck", meter, minutes)
+            if was and not is_:
+                _log.info("meter %s no longer answers the same words", meter)
 
     def _prune(self) -> None:
         if time.monotonic() - self._pruned_s > PRUNE_EVERY_S:

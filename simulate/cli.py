@@ -15,18 +15,26 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from hakari.cli.output import show
 from hakari.errors import DATA_PROBLEM, INTERRUPTED, BadConfiguration, Refused
 from simulate.demo import TICKS, shown
 from simulate.demo import as_json as as_json_of
 from simulate.demo import run as run_demo
+from simulate.faults import Fault
+from simulate.kinds import kinds_as_json, kinds_text
 from simulate.plant import ms_of
 from simulate.processes import Processes
 from simulate.progress import bar
 from simulate.run import run_broker, run_lockstep, run_plants
 from simulate.scenario import load_scenario
+from simulate.schedule import load_schedule, parse_fault
 from simulate.users import create
 
 EXISTING = click.Path(path_type=Path)
+FAULT = click.option(
+    "--fault", multiple=True, metavar="WORDS", help="A fault, such as 'unit=1 kind=silence from=2016-07-02T00:00:00Z'."
+)
+FAULTS = click.option("--faults", multiple=True, type=EXISTING, help="A schedule file with [[fault]] tables.")
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
@@ -56,22 +64,37 @@ def users(folder: Path, names: tuple[str, ...], as_json: bool) -> None:
 @simulate.command()
 @click.argument("plants", nargs=-1, required=True, type=EXISTING)
 @click.option("--at", help="ISO 8601 time with offset that plant time begins at; default: now.")
+@FAULT
+@FAULTS
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plants(plants: tuple[Path, ...], at: str | None, as_json: bool) -> None:
+def plants(
+    plants: tuple[Path, ...], at: str | None, fault: tuple[str, ...], faults: tuple[Path, ...], as_json: bool
+) -> None:
     """Serve the meters of PLANTS (TOML files) until SIGTERM; plant time runs with the clock."""
-    asyncio.run(run_plants(list(plants), _moment_ms(at), os.environ, lambda at: _say(at, as_json)))
+    wanted, at_ms = _faults(fault, faults), _moment_ms(at)
+    asyncio.run(run_plants(list(plants), at_ms, os.environ, lambda at: _say(at, as_json), wanted, _say_faults))
 
 
 @simulate.command()
 @click.argument("scenario", type=EXISTING)
+@FAULT
+@FAULTS
 @click.option("--hold", is_flag=True, help="Keep the meters and the driver at the last tick until SIGTERM.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def lockstep(scenario: Path, hold: bool, as_json: bool) -> int:
+def lockstep(scenario: Path, fault: tuple[str, ...], faults: tuple[Path, ...], hold: bool, as_json: bool) -> int:
     """Serve the meters of SCENARIO and drive its edges tick by tick until all is stored."""
-    chosen = load_scenario(scenario, os.environ)
+    chosen = load_scenario(scenario, os.environ, _faults(fault, faults))
+    _say_faults(chosen.faults.lines)
     with bar(len(chosen.times_ms)) as progress:
         finished = asyncio.run(run_lockstep(chosen, hold=hold, say=lambda at: _say(at, as_json), progress=progress))
     return 0 if finished else INTERRUPTED
+
+
+@simulate.command("faults")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_faults(as_json: bool) -> None:
+    """List the faults that every simulated meter can have, with their parameters."""
+    show(kinds_as_json(), kinds_text(), as_json)
 
 
 @click.command()
@@ -79,10 +102,10 @@ def lockstep(scenario: Path, hold: bool, as_json: bool) -> int:
 @click.option("--exit", "leave", is_flag=True, help="Stop everything at the end instead of serving on.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def demo(folder: Path | None, leave: bool, as_json: bool) -> int:
-    """Run two plants and the whole chain on this machine, in FOLDER (new or empty) or a temporary one.
+    """Run four plants and the whole chain on this machine, in FOLDER (new or empty) or a temporary one.
 
-    A recorded solar system and a seeded boiler house are read over Modbus TCP for a month in quarter hours,
-    published over MQTT, stored, computed, served and re-derived offline. It credits nothing.
+    A recorded solar system and a seeded boiler house, chiller and transformer are read over Modbus TCP for a month
+    in quarter hours, published over MQTT, stored, computed, served and re-derived offline. It credits nothing.
     """
     with ExitStack() as stack:
         home = folder or Path(stack.enter_context(TemporaryDirectory(prefix="hakari-demo-")))
@@ -120,9 +143,19 @@ def _moment_ms(text: str | None) -> int | None:
     return ms_of(moment)
 
 
+def _faults(words: tuple[str, ...], files: tuple[Path, ...]) -> list[Fault]:
+    """Those of the files, then those of the command line, each in the order given."""
+    return [fault for file in files for fault in load_schedule(file)] + [parse_fault(text) for text in words]
+
+
 def _say(addresses: dict[str, str], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(addresses))
         return
     for name, address in addresses.items():
         click.echo(f"{name}: {'driver' if name == 'lockstep' else 'modbus tcp'} {address}")
+
+
+def _say_faults(lines: list[str]) -> None:
+    for line in lines:
+        click.echo(f"fault: {line}", err=True)

@@ -59,7 +59,7 @@ class PlantPlace(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where everything of a run is."""
+    """Where everything of a run is. `influxdb` is the table `[influxdb]` of its rooms, "" for the embedded view."""
 
     folder: Path
     plants: Sequence[PlantPlace]
@@ -67,6 +67,7 @@ class Layout(NamedTuple):
     driver_port: int
     api_port: int
     owner_key: str
+    influxdb: str = ""
 
     def edge_config(self, plant: PlantPlace) -> Path:
         """The edge's settings."""
@@ -125,14 +126,19 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def prepare(folder: Path, plants: Sequence[PlantPlace], *, interval_s: int, batch_samples: int) -> Layout:
-    """Makes keys, roster, broker users and every settings file in `folder`, which must be empty or new."""
+def prepare(
+    folder: Path, plants: Sequence[PlantPlace], *, interval_s: int, batch_samples: int, influxdb: str | None = None
+) -> Layout:
+    """Makes keys, roster, broker users and every settings file in `folder`, which must be empty or new.
+
+    `influxdb` is the text of the table `[influxdb]` that ingest, calc and the API get instead of the embedded view.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     broker_port, driver_port, api_port = free_ports(3)
     owner = call("keys", "owner", "--out", folder / "owner.pem", "--name", f"{NAMESPACE}/owner")
     del owner
     owner_key = (folder / "owner.pem.pub").read_text().strip()
-    layout = Layout(folder, plants, broker_port, driver_port, api_port, owner_key)
+    layout = Layout(folder, plants, broker_port, driver_port, api_port, owner_key, influxdb or "")
     _keys(layout)
     users.create(folder, [INGEST_USER, *(plant.edge_id for plant in plants)])
     layout.broker_config.write_text(f'users_file = "users"\nport = {broker_port}\n')
@@ -213,35 +219,39 @@ def _ingest_text(layout: Layout) -> str:
     return f"""[ingest]
 namespace = "{NAMESPACE}"
 evidence = "evidence.db"
-view = "view.db"
-cosigner_name = "{NAMESPACE}/ingest"
+{_view_line(layout)}cosigner_name = "{NAMESPACE}/ingest"
 cosigner_key_file = "ingest.pem"
 owner_key = "{layout.owner_key}"
 roster_file = "roster.note"
 
 {_broker_text(layout, INGEST_USER)}
-{_clock_text(layout)}"""
+{_clock_text(layout)}
+{layout.influxdb}"""
 
 
 def _calc_text(layout: Layout) -> str:
     return f"""[calc]
 evidence = "evidence.db"
-view = "view.db"
-ledger = "sqlite:///ledger.db"
+{_view_line(layout)}ledger = "sqlite:///ledger.db"
 roster_file = "roster.note"
 owner_key = "{layout.owner_key}"
 statement_key_file = "statement.pem"
 statement_key_name = "{NAMESPACE}/statement"
-"""
+
+{layout.influxdb}"""
 
 
 def _api_text(layout: Layout) -> str:
     return f"""[api]
 ledger = "sqlite:///ledger.db"
 evidence = "evidence.db"
-view = "view.db"
-roster_file = "roster.note"
+{_view_line(layout)}roster_file = "roster.note"
 owner_key = "{layout.owner_key}"
 pack_dir = "packs"
 port = {layout.api_port}
-"""
+
+{layout.influxdb}"""
+
+
+def _view_line(layout: Layout) -> str:
+    return "" if layout.influxdb else 'view = "view.db"\n'

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from hakari import settings
 from simulate import broker
 from simulate.driver import Driver, Progress
+from simulate.faults import NEVER_MS, Fault
 from simulate.modbus import PlantServer, TimeMs
 from simulate.plant import ROOM, Plant, load_plant
 from simulate.scenario import Scenario, check_known
+from simulate.schedule import NO_FAULTS, Faults
 
 Addresses = dict[str, str]
 Say = Callable[[Addresses], None]
@@ -26,14 +28,24 @@ async def run_broker(config: Path, environ: Mapping[str, str]) -> None:
     await broker.serve(chosen, settings.beside(config, chosen.users_file), stop_event())
 
 
-async def run_plants(paths: list[Path], at_ms: int | None, environ: Mapping[str, str], say: Say) -> None:
+async def run_plants(
+    paths: list[Path],
+    at_ms: int | None,
+    environ: Mapping[str, str],
+    say: Say,
+    faults: Sequence[Fault] = (),
+    say_faults: Callable[[list[str]], None] = lambda _: None,
+) -> None:
     """Serves the plants' meters until SIGTERM or SIGINT; plant time is the wall clock, or runs on from `at_ms`."""
     shift_ms = 0 if at_ms is None else at_ms - _wall_ms()
     plants = [load_plant(path, environ) for path in paths]
     for plant in plants:
         check_known(plant, _wall_ms() + shift_ms, _wall_ms() + shift_ms)
-    async with serving(plants, lambda: _wall_ms() + shift_ms) as addresses:
+    schedule = Faults(faults, plants)
+    schedule.check_within(_wall_ms() + shift_ms, NEVER_MS)
+    async with serving(plants, lambda: _wall_ms() + shift_ms, schedule) as addresses:
         say(addresses)
+        say_faults(schedule.lines)
         await stop_event().wait()
 
 
@@ -48,7 +60,7 @@ async def run_lockstep(scenario: Scenario, *, hold: bool, say: Say, progress: Ca
     stop = stop_event()
     lock = scenario.lockstep
     async with (
-        serving(scenario.plants, lambda: now_ms[0]) as addresses,
+        serving(scenario.plants, lambda: now_ms[0], scenario.faults) as addresses,
         Driver(
             lock.edges, watchers=lock.watchers, host=lock.host, port=lock.port, wait_limit_s=lock.wait_limit_s
         ) as driver,
@@ -69,13 +81,13 @@ async def run_lockstep(scenario: Scenario, *, hold: bool, say: Say, progress: Ca
 
 
 @asynccontextmanager
-async def serving(plants: list[Plant], time_ms: TimeMs) -> AsyncIterator[Addresses]:
-    """Every plant's meters served at `time_ms()`; gives {plant: host:port}."""
+async def serving(plants: list[Plant], time_ms: TimeMs, faults: Faults = NO_FAULTS) -> AsyncIterator[Addresses]:
+    """Every plant's meters served at `time_ms()`, with their faults; gives {plant: host:port}."""
     servers: list[PlantServer] = []
     addresses: Addresses = {}
     try:
         for plant in plants:
-            server = PlantServer(plant, time_ms)
+            server = PlantServer(plant, time_ms, faults)
             await server.start()
             servers.append(server)
             addresses[plant.name] = f"{plant.host}:{server.port}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -11,7 +10,9 @@ import msgspec
 
 from hakari import names, settings
 from hakari.errors import BadConfiguration
-from simulate.plant import ROOM, Moment, Plant, Port, load_plant, ms_of
+from simulate.faults import Fault
+from simulate.plant import ROOM, Moment, Plant, Port, load_plant, ms_of, shown
+from simulate.schedule import NO_FAULTS, Faults, load_schedule
 
 MAX_TICKS = 1_000_000
 MAX_PLANTS = 100
@@ -32,13 +33,17 @@ class LockstepSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ScenarioSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A scenario file. `plants` are paths relative to it; ticks run from `start` to `end`, both included."""
+    """A scenario file. `plants` and the schedule `faults` are paths relative to it.
+
+    Ticks run from `start` to `end`, both included.
+    """
 
     plants: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MAX_PLANTS)]
     start: Moment
     end: Moment
     lockstep: LockstepSettings
     step_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
+    faults: str = ""
 
 
 class Scenario(NamedTuple):
@@ -47,10 +52,11 @@ class Scenario(NamedTuple):
     plants: list[Plant]
     times_ms: list[int]
     lockstep: LockstepSettings
+    faults: Faults = NO_FAULTS
 
 
-def load_scenario(path: Path, environ: Mapping[str, str]) -> Scenario:
-    """The scenario that `path` describes; BadConfiguration says what cannot be used."""
+def load_scenario(path: Path, environ: Mapping[str, str], more_faults: Sequence[Fault] = ()) -> Scenario:
+    """The scenario that `path` describes, with `more_faults` after its own; BadConfiguration says what is wrong."""
     chosen = settings.load(path, ScenarioSettings, ROOM, environ)
     for edge in chosen.lockstep.edges:
         names.check_edge_id(edge)
@@ -58,7 +64,10 @@ def load_scenario(path: Path, environ: Mapping[str, str]) -> Scenario:
     plants = [load_plant(settings.beside(path, plant), {}) for plant in chosen.plants]
     for plant in plants:
         check_known(plant, times_ms[0], times_ms[-1])
-    return Scenario(plants, times_ms, chosen.lockstep)
+    own = load_schedule(settings.beside(path, chosen.faults)) if chosen.faults else []
+    faults = Faults([*own, *more_faults], plants)
+    faults.check_within(times_ms[0], times_ms[-1])
+    return Scenario(plants, times_ms, chosen.lockstep, faults)
 
 
 def check_known(plant: Plant, start_ms: int, end_ms: int) -> None:
@@ -69,11 +78,6 @@ def check_known(plant: Plant, start_ms: int, end_ms: int) -> None:
             f"plant {plant.name} knows {shown(span.start_ms)} to {shown(span.end_ms)},"
             f" asked is {shown(start_ms)} to {shown(end_ms)}; choose times within (`simulate plants` takes --at)"
         )
-
-
-def shown(t_ms: int) -> str:
-    """A time for a message: ISO 8601, UTC."""
-    return datetime.fromtimestamp(t_ms / 1000, UTC).isoformat()
 
 
 def _times_ms(chosen: ScenarioSettings) -> list[int]:

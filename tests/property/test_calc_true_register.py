@@ -28,6 +28,7 @@ CHUNKS = 4
 CUTS = 4
 QUARTER_MS = 900_000
 LIMIT_MS = 2 * 3_600_000
+FOUND = (335440,)
 BITS: dict[str, int] = {"u16": 16, "u32": 32, "acc32": 32, "u64": 64}
 COARSER = 2
 NEAR = 4
@@ -211,6 +212,11 @@ def _campaign(seeds: range) -> None:
 
 def test_a_true_register_is_never_credited_more_nor_debited_less() -> None:
     _campaign(range(RUNS))
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_campaigns_found_once_holds(seed: int) -> None:
+    assert _run(seed)["measured"]
 
 
 @pytest.mark.prove

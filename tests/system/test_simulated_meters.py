@@ -82,6 +82,37 @@ async def test_modbus_answers_as_the_meters_do(tmp_path: Path) -> None:
         await server.stop()
 
 
+@in_loop
+async def test_input_registers_and_values_that_overlap(tmp_path: Path) -> None:
+    plant = load_plant(_with_port_zero(tmp_path, "chiller"), {})
+    at_noon_ms = START_MS + 12 * 3_600_000  # the chiller runs
+    server = PlantServer(plant, lambda: at_noon_ms)
+    await server.start()
+    client = AsyncModbusTcpClient("127.0.0.1", port=server.port)
+    assert await client.connect()
+
+    async def answer(function: int, address: int, count: int, unit: int) -> list[int] | int:
+        read = client.read_holding_registers if function == 3 else client.read_input_registers
+        got = await read(address, count=count, device_id=unit)
+        return got.exception_code if got.isError() else list(got.registers)
+
+    try:
+        assert await answer(4, 0x33, 3, 1) == [500, *plant.meters[0].registers(at_noon_ms)[0x34]]
+        assert await answer(4, 0x31, 2, 1) == 2
+        assert await answer(3, 0x34, 2, 1) == 1
+        controller = plant.meters[1].registers(at_noon_ms)
+        assert await answer(3, 0x28, 1, 2) == [7]
+        for address in (0x3B, 0x3C, 0x3D, 0x3E):
+            assert await answer(4, address, 2, 2) == list(controller[address])
+            assert await answer(3, address, 2, 2) == 2
+            assert await answer(4, address, 4, 2) == 2
+        assert await answer(4, 0x3A, 2, 2) == 2
+        assert await answer(4, 0x28, 1, 2) == 2
+    finally:
+        client.close()
+        await server.stop()
+
+
 def _with_port_zero(folder: Path, name: str) -> Path:
     text = (DATA / f"{name}.toml").read_text().replace("port = 150", "port = 0 # ")
     for part in ("solar.csv", "solar.map.toml"):
@@ -303,8 +334,9 @@ def test_a_named_session_is_kept_while_its_client_is_away(bus: Bus) -> None:
     for k in range(50):
         edge.publish(names.batch_topic("sola-e1"), b"%d" % k)
     again = User(bus, names.INGEST_CLIENT_ID, clean=False)
-    again.wait(lambda: len(again.received) == 50)
-    assert [payload for _, payload in again.received] == [b"%d" % k for k in range(50)]
+    again.wait(lambda: len(set(again.received)) == 50)
+    # QoS 1 promises each at least once, in no order that anything here rests on.
+    assert {payload for _, payload in again.received} == {b"%d" % k for k in range(50)}
     edge.leave()
     again.leave()
 
