@@ -7,7 +7,7 @@ store's own StoreFailed leaves every method and nothing more is written through 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -48,7 +48,8 @@ class Schema(NamedTuple):
     """A kind of store: its name, newest version, statements that create it, and the error that it fails with.
 
     `synchronous`: FULL where a commit must outlive a power cut; NORMAL where the last commits may be lost,
-    each as a whole (in WAL mode neither can tear one).
+    each as a whole (in WAL mode neither can tear one). `upgrades`: the statements that bring a file of an older
+    version to the next one, as the first writer that opens it does.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Schema(NamedTuple):
     statements: Sequence[str]
     synchronous: Literal["FULL", "NORMAL"]
     failed: type[StoreFailed]
+    upgrades: Mapping[int, Sequence[str]] = {}
 
 
 class Database:
@@ -100,12 +102,12 @@ class Database:
         with self._failing():
             return self._db.execute(sql, values).rowcount
 
-    def run_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        """Changes rows inside a transaction, once a member of `rows`."""
+    def run_many(self, sql: str, rows: Iterable[Sequence[object]]) -> int:
+        """Changes rows inside a transaction, once a member of `rows`; how many in all."""
         if not self._writing:
             raise StoreMisused(f"{self.path}: a write needs a transaction")
         with self._failing():
-            self._db.executemany(sql, rows)
+            return self._db.executemany(sql, rows).rowcount
 
     def one(self, sql: str, values: Sequence[object] = ()) -> SqlRow | None:
         """The first row of a query."""
@@ -132,6 +134,21 @@ class Database:
         finally:
             cursor.close()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Every query inside it sees the same moment."""
+        if self._writing:
+            yield
+            return
+        with self._failing():
+            self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            # Nothing was written; unlike a rollback, this leaves rows that are being read elsewhere alone.
+            with self._failing():
+                self._db.execute("COMMIT")
+
     def close(self) -> None:
         """Releases the file; what was not committed is gone."""
         self._db.close()
@@ -144,6 +161,15 @@ class Database:
             holds = f"of kind {found[0]}" if found else "without the mark of one"
             raise StoreUnknown(
                 f"{self.path}: is a database {holds}, expected {self._schema.kind}; check the path in the settings"
+            )
+        if found[1] in self._schema.upgrades and not self.read_only:
+            with self.transaction():
+                self._upgrade()
+            found = self._found() or found
+        if found[1] in self._schema.upgrades:
+            raise StoreUnknown(
+                f"{self.path}: has {found[0]} schema version {found[1]}, known is {self._schema.version};"
+                " start first what writes it, which brings it up to date"
             )
         if found[1] != self._schema.version:
             raise StoreUnknown(
@@ -162,6 +188,16 @@ class Database:
             for statement in self._schema.statements:
                 self.run(statement)
             self.run("INSERT INTO hakari_store VALUES (?, ?)", (self._schema.kind, self._schema.version))
+
+    def _upgrade(self) -> None:
+        # Another process may have been quicker while this one waited for the lock.
+        found = self._found()
+        version = found[1] if found else self._schema.version
+        while version in self._schema.upgrades:
+            for statement in self._schema.upgrades[version]:
+                self.run(statement)
+            version += 1
+        self.run("UPDATE hakari_store SET version = ?", (version,))
 
     def _found(self) -> SqlRow | None:
         if self.one("SELECT 1 FROM sqlite_schema WHERE name = 'hakari_store'") is None:
