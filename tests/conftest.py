@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.system.influx import InfluxServer
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
@@ -45,3 +48,21 @@ def mosquitto() -> Path:
     if not Path(named).is_file():
         pytest.fail(f"HAKARI_TEST_MOSQUITTO names {named}, which does not exist")
     return Path(named)
+
+
+@pytest.fixture(scope="session")
+def influxd_program() -> Path:
+    """The InfluxDB 2.7 server program, HAKARI_TEST_INFLUXD; skips where there is none."""
+    named = os.environ.get("HAKARI_TEST_INFLUXD")
+    if not named:
+        pytest.skip("InfluxDB is not here; set HAKARI_TEST_INFLUXD to the program influxd of version 2.7")
+    if not Path(named).is_file():
+        pytest.fail(f"HAKARI_TEST_INFLUXD names {named}, which does not exist")
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def influxd(influxd_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
+    """A real InfluxDB for all tests of this process; each takes a bucket of its own and never stops the server."""
+    with InfluxServer(influxd_program, tmp_path_factory.mktemp("influxd")) as server:
+        yield server

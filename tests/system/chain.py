@@ -6,36 +6,35 @@ import json
 import os
 import random
 import re
+import secrets
 import shutil
 import subprocess
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from edge.spool import Spool
 from hakari.registers.reading import exact_value
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
-from hakari.store.view_sqlite import SqliteReadingsView
+from hakari.store.opened import open_view
+from hakari.store.view import ReadingsView
 from hakari.wire.envelope import inflate
 from hakari.wire.leaf import Leaf, decode
 from hakari.wire.rows import once
+from ingest.settings import load_settings
+from simulate.demo import METERS
 from simulate.layout import INGEST_USER, Layout, MeterPlace, PlantPlace, approve_epochs, argv, call, free_ports, prepare
 from simulate.processes import Processes
+from tests.system.influx import InfluxServer
 
 ROOT = Path(__file__).parents[2]
 PLANTS = ROOT / "simulate" / "data"
 MOSQUITTO_CONF = ROOT / "deploy" / "mosquitto"
-SOLAR_METERS = (
-    MeterPlace("inverter", "sunspec-inverter-103", 1, "INV-0001"),
-    MeterPlace("export", "schneider-iem3155", 2, "IEM-0001"),
-)
-BOILER_METERS = (
-    MeterPlace("heat", "spirax-sarco-tva", 1, "TVA-0001"),
-    MeterPlace("aux", "abb-b23", 2, "B23-0001"),
-)
+SOLAR_METERS, BOILER_METERS = METERS["solar"], METERS["boiler"]
 RUN_LIMIT_S = 1500.0
 KILL_AFTER_S = 1.5
 CRASH_LIMIT_S = 5.0
@@ -91,15 +90,28 @@ class Chain:
         step_s: int = 900,
         batch_samples: int = 4,
         projects: Mapping[str, str] | None = None,
+        meters: Mapping[str, Sequence[MeterPlace]] | None = None,
+        influxd: InfluxServer | None = None,
     ) -> None:
-        """`plants` and `projects` are the texts of plant and project files by the plant's name."""
-        meters = {"solar": SOLAR_METERS, "boiler": BOILER_METERS}
+        """`plants` and `projects` are the texts of plant and project files by the plant's name.
+
+        `meters` are those of each plant, by default those of the shipped plants. With `influxd` the view is a new
+        bucket there, `bucket`, instead of the file `view.db`.
+        """
+        meters = meters or METERS
         ports = free_ports(len(plants))
         places = [
             PlantPlace(name, folder / f"{name}.plant.toml", name, "e1", meters[name], None, port)
             for (name, _), port in zip(plants, ports, strict=True)
         ]
-        self.layout: Layout = prepare(folder, places, interval_s=step_s, batch_samples=batch_samples)
+        self.bucket = f"chain-{secrets.token_hex(8)}"
+        self.influxd = influxd
+        table = None
+        if influxd is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            influxd.make_bucket(self.bucket)
+            table = influxd.table(self.bucket, folder)
+        self.layout: Layout = prepare(folder, places, interval_s=step_s, batch_samples=batch_samples, influxdb=table)
         self.folder = folder
         self.broker = broker
         for place, (_, text) in zip(places, plants, strict=True):
@@ -190,11 +202,8 @@ class Chain:
         """The stop leaves are on their way when the edges have ended; the view follows the log."""
         deadline = time.monotonic() + 20.0
         while time.monotonic() < deadline:
-            with_view = SqliteReadingsView(self.folder / "view.db", read_only=True)
-            log = self.evidence()
-            level = all(with_view.cursor(o.edge_id, o.epoch) == log.head(o).size for o in log.origins())
-            with_view.close()
-            log.close()
+            with closing(self.view()) as view, closing(self.evidence()) as log:
+                level = all(view.cursor(o.edge_id, o.epoch) == log.head(o).size for o in log.origins())
             if level:
                 return
             time.sleep(0.1)
@@ -232,6 +241,19 @@ class Chain:
         """The evidence log, read only."""
         return SqliteEvidenceLog(self.folder / "evidence.db", read_only=True)
 
+    def view(self) -> ReadingsView:
+        """The readings view that ingest feeds, read only."""
+        given = load_settings(self.layout.ingest_config, {})
+        return open_view(self.layout.ingest_config, given.ingest.view, given.influxdb, read_only=True)
+
+    def delete_view(self) -> None:
+        """Deletes the view as a whole: its file, or its bucket, of which an empty one is left."""
+        if self.influxd is not None:
+            self.influxd.delete_bucket(self.bucket)
+            self.influxd.make_bucket(self.bucket)
+        for name in ("view.db", "view.db-wal", "view.db-shm"):
+            (self.folder / name).unlink(missing_ok=True)
+
     def committed(self, edge_id: str) -> Counter[SampleKey]:
         """Every sample on the edge's disk, in its leaves and before them."""
         spool = Spool(str(self.folder / f"{edge_id}.spool"))
@@ -258,9 +280,8 @@ class Chain:
 
     def registers(self, point: str) -> dict[int, str]:
         """slot → value of a point, from the view, each reading once."""
-        view = SqliteReadingsView(self.folder / "view.db", read_only=True)
-        rows = once(view.read(point, 0, 2**53))
-        view.close()
+        with closing(self.view()) as view:
+            rows = once(view.read(point, 0, 2**53))
         assert len({row.t_ms for row in rows}) == len(rows), "a slot was sampled twice"
         return {row.t_ms: str(exact_value(row.type, row.raw, row.exponent)) for row in rows if row.quality == 0}
 
