@@ -138,7 +138,7 @@ def revoke(config: Path, name: str, as_json: bool) -> None:
 
 
 def _ledger(config: Path) -> SqlLedger:
-    ledger = SqlLedger(read(config, os.environ).ledger)
+    ledger = SqlLedger(read(config, os.environ).api.ledger)
     ledger.migrate()
     return ledger
 

@@ -20,7 +20,7 @@ from hakari.log.publicfile import verifier_of
 from hakari.log.rosterfile import Watched
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.store.ledger_sql import LedgerUnavailable, SqlLedger
-from hakari.store.view_sqlite import SqliteReadingsView
+from hakari.store.opened import open_view
 
 MAX_CONNECTIONS = 200
 KEEP_ALIVE_S = 5
@@ -44,7 +44,8 @@ def now_ms() -> int:
 def serve(config: Path, announce: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT; `announce` gets the address as soon as it can be reached."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    settings = read(config, os.environ)
+    given = read(config, os.environ)
+    settings = given.api
     pack_dir = None if settings.pack_dir is None else Path(settings.pack_dir)
     statement_keys = RosterKeys(Watched(settings.roster_file, verifier_of(settings.owner_key)))
     ledger = SqlLedger(settings.ledger, read_only=True)
@@ -52,7 +53,7 @@ def serve(config: Path, announce: Callable[[str], None]) -> None:
     try:
         check_ready(ledger)
         evidence = SqliteEvidenceLog(settings.evidence, read_only=True)
-        view = SqliteReadingsView(settings.view, read_only=True)
+        view = open_view(config, settings.view, given.influxdb, read_only=True)
         app = create_app(ledger, view, evidence, now_ms, statement_keys, pack_dir)
         server = uvicorn.Server(
             uvicorn.Config(

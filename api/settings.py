@@ -8,24 +8,32 @@ from typing import Annotated
 
 import msgspec
 
+from hakari.errors import BadConfiguration
+from hakari.influxdb import InfluxSettings, view_problem
 from hakari.settings import beside, load
 from hakari.store.ledger_sql import url_beside
 
+ROOM = "api"
 MAX_FILE_CHARS = 255
+
+
+class ApiSettingsInvalid(BadConfiguration):
+    """The settings of the API contradict themselves."""
 
 
 class ApiTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[api]`: where to listen and what to read. Relative paths lie beside the file; port 0 takes a free port.
 
+    `view` is the file of the embedded readings view; it is left out where the table `[influxdb]` is given.
     `owner_key` is the text of the owner's public key or its .pub file; the roster that it signed says whose
     statements are believed.
     """
 
     ledger: str
     evidence: str
-    view: str
     roster_file: str
     owner_key: str
+    view: str = ""
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8420
     pack_dir: str | None = None
@@ -35,20 +43,28 @@ class ApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     api: ApiTable
+    influxdb: InfluxSettings | None = None
 
 
-def read(path: Path, environ: Mapping[str, str]) -> ApiTable:
-    """The settings in `path`, overridden by `HAKARI_API__API__…`, with every path made absolute."""
-    settings = load(path, ApiSettings, "api", environ).api
-    return msgspec.structs.replace(
-        settings,
-        ledger=url_beside(path, settings.ledger),
-        evidence=str(beside(path, settings.evidence)),
-        view=str(beside(path, settings.view)),
-        roster_file=str(beside(path, settings.roster_file)),
-        owner_key=_key_or_file(path, settings.owner_key),
-        pack_dir=None if settings.pack_dir is None else str(beside(path, settings.pack_dir)),
+def read(path: Path, environ: Mapping[str, str]) -> ApiSettings:
+    """The settings in `path`, overridden by `HAKARI_API__API__…`, with the paths of `[api]` made absolute.
+
+    Errors: hakari.settings.SettingsRefused and ApiSettingsInvalid, one sentence each.
+    """
+    settings = load(path, ApiSettings, ROOM, environ)
+    table = settings.api
+    if problem := view_problem(ROOM, table.view, settings.influxdb):
+        raise ApiSettingsInvalid(f"{path}: {problem}")
+    absolute = msgspec.structs.replace(
+        table,
+        ledger=url_beside(path, table.ledger),
+        evidence=str(beside(path, table.evidence)),
+        view=str(beside(path, table.view)) if table.view else "",
+        roster_file=str(beside(path, table.roster_file)),
+        owner_key=_key_or_file(path, table.owner_key),
+        pack_dir=None if table.pack_dir is None else str(beside(path, table.pack_dir)),
     )
+    return msgspec.structs.replace(settings, api=absolute)
 
 
 def _key_or_file(path: Path, given: str) -> str:

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from calc.daily import Daily
 from calc.issue import Keys, Packed, pack_to, signed
 from calc.methodologies.registry import find
 from calc.project import MAX_PROJECT_BYTES, check_project, read_project
 from calc.settings import CalcSettingsInvalid, Settings, load_settings
 from calc.worker import Worker, locked_cuts
+from hakari.alive import Alive
 from hakari.errors import BadConfiguration
 from hakari.ledger.result import PeriodResult, decode
 from hakari.ledger.types import FINAL, PeriodRecord, ProjectRecord
@@ -29,7 +31,7 @@ from hakari.log.rosterfile import Signed, Watched
 from hakari.settings import beside
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.store.ledger_sql import SqlLedger, url_beside
-from hakari.store.view_sqlite import SqliteReadingsView
+from hakari.store.opened import open_operations, open_view
 
 _log = logging.getLogger("hakari.calc")
 
@@ -47,6 +49,7 @@ class Room:
         self.ledger = SqlLedger(url_beside(config, self.settings.calc.ledger))
         self.ledger.migrate()
         self._evidence: SqliteEvidenceLog | None = None
+        self._daily: Daily | None = None
         self._signed: Signed | None = None
 
     @property
@@ -89,7 +92,16 @@ class Room:
 
     def worker(self, roster: Roster | None = None) -> Worker:
         """A worker over evidence and ledger that trusts `roster`, by default the one on disk."""
-        return Worker(self.evidence, self.ledger, roster or self.signed.roster, self.settings.calc.grace_h)
+        with_days = self.settings.influxdb is not None
+        trusted = roster or self.signed.roster
+        return Worker(self.evidence, self.ledger, trusted, self.settings.calc.grace_h, with_days=with_days)
+
+    @property
+    def daily(self) -> Daily | None:
+        """Where local days go: to InfluxDB, or nowhere."""
+        if self._daily is None and self.settings.influxdb is not None:
+            self._daily = Daily(open_operations(self.config, self.settings.influxdb))
+        return self._daily
 
     def period(self, period_id: str) -> PeriodRecord:
         """The period of that id; NotRegistered otherwise."""
@@ -103,6 +115,8 @@ class Room:
         self.ledger.close()
         if self._evidence is not None:
             self._evidence.close()
+        if self._daily is not None:
+            self._daily.close()
 
     def _private(self, file: str) -> Ed25519PrivateKey:
         return keyfile.load(beside(self.config, file))
@@ -126,7 +140,10 @@ def now_ms() -> int:
 def compute_once(config: Path) -> list[PeriodRecord]:
     """Computes every project once and returns every stored period."""
     with room(config) as opened:
-        opened.worker().compute_all(now_ms())
+        daily, worker = opened.daily, opened.worker()
+        worker.compute_all(now_ms())
+        if daily is not None:
+            daily.write(worker.days)
         return all_periods(opened)
 
 
@@ -145,7 +162,10 @@ def run(config: Path) -> None:
     with room(config) as opened:
         watched = Watched(opened.roster_file, opened.owner)
         roster = watched.read()
-        worker = opened.worker(roster)
+        worker, daily = opened.worker(roster), opened.daily
+        file = opened.settings.calc.alive_file
+        alive = Alive(beside(config, file) if file else None)
+        alive.beat()
         while not stop.is_set():
             newer = watched.again(roster)
             if newer is not roster:
@@ -154,10 +174,16 @@ def run(config: Path) -> None:
             try:
                 for period in worker.compute_all(now_ms()):
                     _log.info("computed %s (%s)", period.period_id, period.state)
+                if daily is not None:
+                    daily.write(worker.days)
             except Exception:  # noqa: BLE001
                 # The one supervised loop of this process: what is computed can be computed again.
                 _log.exception("computing failed; trying again in %s s", opened.settings.calc.poll_s)
+                alive.beat("its last round of computing failed; look at its log")
+            else:
+                alive.beat()
             stop.wait(opened.settings.calc.poll_s)
+        alive.end()
 
 
 def add_project(config: Path, file: Path) -> ProjectRecord:
@@ -193,7 +219,7 @@ def lock_period(config: Path, period_id: str) -> PeriodRecord:
     """Locks a period with a signed statement."""
     with room(config) as opened:
         period = opened.period(period_id)
-        view = SqliteReadingsView(beside(config, opened.settings.calc.view), read_only=True)
+        view = open_view(config, opened.settings.calc.view, opened.settings.influxdb, read_only=True)
         try:
             return opened.worker().lock(period, view, opened.keys, now_ms())
         finally:

@@ -13,10 +13,12 @@ import msgspec
 
 from hakari import settings
 from hakari.errors import BadConfiguration
+from hakari.influxdb import InfluxSettings, view_problem
 
 ROOM = "calc"
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+MaybeText = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
 class CalcSettingsInvalid(BadConfiguration):
@@ -26,17 +28,19 @@ class CalcSettingsInvalid(BadConfiguration):
 class CalcTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[calc]`: stores, keys and rhythm.
 
+    `view` is the file of the embedded readings view; it is left out where the table `[influxdb]` is given.
     `owner_key` is the text of the owner's public key or its .pub file. A period is closed once every edge has a
-    slot `grace_h` hours after its end.
+    slot `grace_h` hours after its end. `alive_file` is rewritten while the room works, for `hakari calc status`.
     """
 
     evidence: Text
-    view: Text
     ledger: Text
     roster_file: Text
     owner_key: Text
     statement_key_file: Text
     statement_key_name: Text
+    view: MaybeText = ""
+    alive_file: MaybeText = ""
     grace_h: Annotated[int, msgspec.Meta(ge=0, le=8784)] = 24
     poll_s: Annotated[float, msgspec.Meta(ge=0.1, le=86_400)] = 10.0
 
@@ -45,8 +49,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     calc: CalcTable
+    influxdb: InfluxSettings | None = None
 
 
 def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     """The settings in `path`; a BadConfiguration names the key that is wrong."""
-    return settings.load(path, Settings, ROOM, environ)
+    given = settings.load(path, Settings, ROOM, environ)
+    if problem := view_problem(ROOM, given.calc.view, given.influxdb):
+        raise CalcSettingsInvalid(f"{path}: {problem}")
+    return given

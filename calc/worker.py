@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import NamedTuple
 
 import msgspec
 
 from calc.calendar import Named, period_id, periods_of
-from calc.compute import compute
+from calc.compute import Prepared, compute_prepared, prepare
+from calc.days import Days, days_of
 from calc.issue import Keys, signed
 from calc.lock import LockRefused, check_lock, check_logs_at, check_serial
 from calc.methodologies.base import Methodology
@@ -37,10 +39,11 @@ class MethodologyChanged(BadConfiguration):
 
 
 class Computed(NamedTuple):
-    """A period computed from leaves: its result, the cut it rests on, and whether the cut closes it."""
+    """A period computed from leaves: its result, the cut it rests on and whether that closes it, and its courses."""
 
     result: PeriodResult
     found: CutEvidence
+    prepared: Prepared
 
 
 class _Loaded(NamedTuple):
@@ -50,15 +53,23 @@ class _Loaded(NamedTuple):
 
 
 class Worker:
-    """Computes into `ledger` from `log`; `grace_h` hours after its end a period is closed."""
+    """Computes into `ledger` from `log`; `grace_h` hours after its end a period is closed.
 
-    def __init__(self, log: EvidenceLog, ledger: Ledger, roster: Roster, grace_h: int) -> None:
+    With `with_days` the local days of every month that it computes, or finds locked since, wait in `days` by the
+    period's id until they are taken from there.
+    """
+
+    def __init__(
+        self, log: EvidenceLog, ledger: Ledger, roster: Roster, grace_h: int, *, with_days: bool = False
+    ) -> None:
         self._log = log
         self._ledger = ledger
         self._roster = roster
         self._grace_ms = grace_h * HOUR_MS
         self._loaded: dict[str, _Loaded] = {}
         self._done: dict[str, tuple[object, ...]] = {}
+        self._with_days = with_days
+        self.days: dict[str, Days] = {}
         self._without: dict[str, tuple[object, ...]] = {}
 
     def compute_all(self, now_ms: int) -> list[PeriodRecord]:
@@ -83,8 +94,14 @@ class Worker:
             self._tell_without(record, loaded)
             return []
         named = periods_of(*span, loaded.project.zone)
-        stored = [self._compute_period(record, loaded, one, now_ms) for one in named]
+        final = self._final(record.project_id)
+        stored = [self._compute_period(record, loaded, one, now_ms, final) for one in named]
         return [one for one in stored if one is not None]
+
+    def _final(self, project_id: str) -> set[str]:
+        """Periods whose days are marked as locked; none where days are not wanted."""
+        periods = self._ledger.periods(project_id) if self._with_days else []
+        return {one.period_id for one in periods if one.state in FINAL}
 
     def _tell_without(self, record: ProjectRecord, loaded: _Loaded) -> None:
         """Logs why a project has no period, once for each state of its evidence."""
@@ -174,18 +191,23 @@ class Worker:
 
     def _computed(self, loaded: _Loaded, named: Named) -> Computed:
         found = loaded.source.at(named.period.end_ms + self._grace_ms)
-        result = compute(loaded.project, loaded.methodology, found.evidence, named.label, named.period)
-        return Computed(result, found)
+        prepared = prepare(loaded.project, loaded.methodology, found.evidence)
+        return Computed(compute_prepared(prepared, named.label, named.period), found, prepared)
 
-    def _compute_period(self, record: ProjectRecord, loaded: _Loaded, named: Named, now_ms: int) -> PeriodRecord | None:
+    def _compute_period(
+        self, record: ProjectRecord, loaded: _Loaded, named: Named, now_ms: int, final: Collection[str]
+    ) -> PeriodRecord | None:
         """Stores the period where it changed; None where it did not, or is final."""
         identity = period_id(record.project_id, named.label)
         cuts = loaded.source.cuts(named.period.end_ms + self._grace_ms)
-        key = (record.document_sha256, *cuts)
+        key = (record.document_sha256, identity in final, *cuts)
         if self._done.get(identity) == key:
             return None
         computed = self._computed(loaded, named)
         stored = self._ledger.period(identity)
+        if self._with_days and named.kind == "month":
+            locked = stored is not None and stored.state in FINAL
+            self.days[identity] = days_of(computed.prepared, named.period, locked=locked)
         self._done[identity] = key
         if stored is not None and stored.state in FINAL:
             return None

@@ -8,7 +8,7 @@ listed beside it, while its rows are kept: calc and verifiers count them (docs/d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from hakari.errors import DataProblem
@@ -32,7 +32,7 @@ class Fed(NamedTuple):
     """What one call did.
 
     `ahead`: origins whose cursor is beyond the evidence, as after restoring a backup of it; `done`: whether
-    everything else reached its head.
+    everything else reached its head; `moves`: how often somebody else had cleared the view meanwhile.
     """
 
     leaves: int
@@ -40,45 +40,66 @@ class Fed(NamedTuple):
     refused: int
     ahead: tuple[Origin, ...]
     done: bool
+    moves: int = 0
+
+
+class FedLeaf(NamedTuple):
+    """The rows of one leaf of an edge that stand in the view now; `received_ms` as in the evidence log."""
+
+    received_ms: int
+    rows: list[Row]
+
+
+Watch = Callable[[list[FedLeaf]], None]
 
 
 class Feeder:
-    """Moves the cursors of `view` to the heads of `evidence`."""
+    """Moves the cursors of `view` to the heads of `evidence` and tells `watch` what it has written.
 
-    def __init__(self, evidence: EvidenceLog, view: ReadingsView) -> None:
+    `cursors` has for each origin how far it was in the view when it was last looked at.
+    """
+
+    def __init__(self, evidence: EvidenceLog, view: ReadingsView, watch: Watch | None = None) -> None:
         self._evidence = evidence
         self._view = view
-        self._known = LoggedConfigurations(evidence)
+        self._watch = watch
+        self.known = LoggedConfigurations(evidence)
+        self.cursors: dict[Origin, int] = {}
 
     def catch_up(self, *, origins: Iterable[Origin] | None = None, max_steps: int | None = None) -> Fed:
         """Feeds `origins` (all of them by default) in steps of at most 128 leaves, each one transaction."""
         leaves = rows = refused = steps = moves = 0
         ahead: list[Origin] = []
         for origin in self._evidence.origins() if origins is None else origins:
-            while (behind := self._behind(origin)) > 0:
+            before = self.cursors.get(origin, 0)
+            start = self._cursor(origin)
+            moves += start < before
+            while (stop := min(start + STEP_LEAVES, self._evidence.head(origin).size)) > start:
                 if steps == max_steps:
-                    return Fed(leaves, rows, refused, tuple(ahead), done=False)
+                    return Fed(leaves, rows, refused, tuple(ahead), done=False, moves=moves)
                 steps += 1
                 try:
-                    step = self._step(origin)
+                    step = self._step(origin, start, stop)
                 except CursorMoved:
                     moves += 1
                     if moves > MAX_CURSOR_MOVES:
                         raise
+                    start = self._cursor(origin)
                     continue
+                start = self.cursors[origin] = stop
                 leaves, rows, refused = leaves + step[0], rows + step[1], refused + step[2]
-            if behind < 0:
+            if stop < start:
                 ahead.append(origin)
-        return Fed(leaves, rows, refused, tuple(ahead), done=True)
+        return Fed(leaves, rows, refused, tuple(ahead), done=True, moves=moves)
 
-    def _behind(self, origin: Origin) -> int:
-        return self._evidence.head(origin).size - self._view.cursor(origin.edge_id, origin.epoch)
+    def _cursor(self, origin: Origin) -> int:
+        self.cursors[origin] = self._view.cursor(origin.edge_id, origin.epoch)
+        return self.cursors[origin]
 
-    def _step(self, origin: Origin) -> tuple[int, int, int]:
-        start = self._view.cursor(origin.edge_id, origin.epoch)
-        stop = min(start + STEP_LEAVES, self._evidence.head(origin).size)
+    def _step(self, origin: Origin, start: int, stop: int) -> tuple[int, int, int]:
         rows: list[Row] = []
         refused: list[Refusal] = []
+        fed: list[FedLeaf] = []
         at = start
         for stored in self._evidence.leaves(origin, start, stop):
             if stored.i != at:
@@ -86,18 +107,21 @@ class Feeder:
             leaf_rows, reasons = self._derive(origin, stored)
             rows += leaf_rows
             refused += [Refusal(origin.edge_id, origin.epoch, at, reason) for reason in reasons]
+            fed.append(FedLeaf(stored.received_ms, leaf_rows))
             at += 1
         if at != stop:
             raise EvidenceIncomplete(f"evidence log has no leaf {at} of {origin}; run: hakari log fsck")
         self._view.write(origin.edge_id, origin.epoch, stop, rows, refused, start)
+        if self._watch is not None:
+            self._watch(fed)
         return stop - start, len(rows), len(refused)
 
     def _derive(self, origin: Origin, stored: StoredLeaf) -> tuple[list[Row], list[str]]:
         place = Place(origin.edge_id, origin.epoch, stored.i)
         try:
             leaf = decode(inflate(stored.deflated))
-            reasons = self._known.learn(origin, leaf)
-            configurations = self._known.needed(origin, stored.i, leaf)
+            reasons = self.known.learn(origin, leaf)
+            configurations = self.known.needed(origin, stored.i, leaf)
             derived = derive(place, leaf, configurations)
         except DataProblem as error:
             return [], [str(error)]

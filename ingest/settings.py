@@ -13,6 +13,7 @@ import msgspec
 
 from hakari import settings
 from hakari.errors import BadConfiguration
+from hakari.influxdb import InfluxSettings, view_problem
 from hakari.lockstep import ClockTable
 from hakari.log.note import NoteInvalid, VerifierKey
 from hakari.log.roster import Roster
@@ -23,6 +24,7 @@ from hakari.names import BadName, check_host, check_namespace
 ROOM = "ingest"
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+MaybeText = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
 class IngestSettingsInvalid(BadConfiguration):
@@ -30,19 +32,21 @@ class IngestSettingsInvalid(BadConfiguration):
 
 
 class IngestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[ingest]`: the namespace, the two stores, the cosigning key, and whose roster is trusted.
+    """`[ingest]`: the namespace, the stores, the cosigning key, and whose roster is trusted.
 
+    `view` is the file of the embedded readings view; it is left out where the table `[influxdb]` is given.
     `cosigner_name` is the name of the key in `cosigner_key_file` as the roster has it, `owner_key` the text of
-    the owner's public key.
+    the owner's public key. `alive_file` is rewritten while the room works, for `hakari ingest status`.
     """
 
     namespace: Text
     evidence: Text
-    view: Text
     cosigner_name: Text
     cosigner_key_file: Text
     owner_key: Text
     roster_file: Text
+    view: MaybeText = ""
+    alive_file: MaybeText = ""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ingest: IngestTable
     broker: BrokerSettings
     clock: ClockTable = ClockTable()
+    influxdb: InfluxSettings | None = None
 
 
 def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -66,7 +71,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
         raise IngestSettingsInvalid(f"{path}: [ingest].{error}") from error
     except NoteInvalid as error:
         raise IngestSettingsInvalid(f"{path}: [ingest].owner_key is not a public key: {error}") from error
-    if problem := given.clock.problem():
+    if problem := given.clock.problem() or view_problem(ROOM, given.ingest.view, given.influxdb):
         raise IngestSettingsInvalid(f"{path}: {problem}")
     try:
         check_host(given.broker.host, "[broker].host")

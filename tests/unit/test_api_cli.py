@@ -119,14 +119,14 @@ def test_a_token_does_not_last_for_ever(config: Path, days: str) -> None:
 
 
 def test_paths_lie_beside_the_settings_and_overrides_win(config: Path) -> None:
-    settings = read(config, {"HAKARI_API__API__PORT": "9000"})
+    settings = read(config, {"HAKARI_API__API__PORT": "9000"}).api
     assert settings.port == 9000
     assert settings.ledger == f"sqlite:///{config.parent / 'ledger.sqlite'}"
     assert Path(settings.evidence) == config.parent / "evidence.sqlite"
     assert Path(settings.roster_file) == config.parent / "roster.note"
     assert Path(settings.owner_key) == config.parent / "owner.pub"
     text = str(OWNER.verifier)
-    assert read(config, {"HAKARI_API__API__OWNER_KEY": text}).owner_key == text
+    assert read(config, {"HAKARI_API__API__OWNER_KEY": text}).api.owner_key == text
     config.write_text(STORES + "prot = 1\n")
     with pytest.raises(SettingsRefused, match=r"\[api\]\.prot .*did you mean port"):
         read(config, {})

@@ -2,80 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from hakari.log.tree import extend, leaf_hash, root_of
-from hakari.names import Origin
-from hakari.registers.profile import Point, Profile
-from hakari.store.evidence import StoredLeaf
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.store.view import CursorMoved, Refusal
 from hakari.store.view_sqlite import SqliteReadingsView
-from hakari.wire.configuration import Meter, MeteringConfiguration, parts_of, sha256_of, text_of
-from hakari.wire.envelope import deflate
-from hakari.wire.leaf import Block, Carried, Leaf, Sample, Sync, encode
+from hakari.wire.configuration import parts_of, sha256_of
+from hakari.wire.leaf import Carried, encode
 from hakari.wire.rows import MAX_FUTURE_MS, Row
 from ingest.feed import STEP_LEAVES, EvidenceIncomplete, Fed, Feeder
-
-EDGE = "sola-e1"
-FIRST = Origin("plant.example", EDGE, 1700)
-SECOND = Origin("plant.example", EDGE, 1800)
-OTHER = Origin("plant.example", "boil-e1", 1750)
-SLOT = 1_467_356_400_000
-STEP_MS = 900_000
-FOREVER = (0, 2**60)
-
-
-def configuration(edge: str, notes: str = "") -> str:
-    profile = Profile(
-        id="test-meter", maker="m", model="m", source="s", standing="excerpt", notes=notes,
-        points=[Point(name="energy", address=0, type="u32", kind="counter", unit="Wh")],
-    )  # fmt: skip
-    return text_of(MeteringConfiguration(1, edge, STEP_MS, 60_000, [Meter("main", "bus", 1, "", profile)]))
-
-
-class Plant:
-    """Leaves as an edge would write them, put straight into the evidence log."""
-
-    def __init__(self, evidence: SqliteEvidenceLog) -> None:
-        self.evidence = evidence
-        self.counter = 0
-
-    def leaf(self, origin: Origin, cfg: str = "", wall_ms: int = SLOT) -> Leaf:
-        salt = base64.b64encode(bytes(16)).decode()
-        i = self.evidence.head(origin).size
-        boot = "0123456789abcdef"
-        return Leaf(1, origin.edge_id, origin.epoch, i, salt, boot, 1, wall_ms, Sync("lockstep"), cfg, "hakari")
-
-    def sampled(self, origin: Origin, cfg: str, slot_ms: int, meter: str = "main") -> Leaf:
-        self.counter += 1
-        answer = (bytes([3, 4]) + self.counter.to_bytes(4, "big")).hex()
-        block = Block(meter, "modbus-tcp", "010300000002", slot_ms, 900, answer)
-        return msgspec.structs.replace(
-            self.leaf(origin, cfg, slot_ms), samples=[Sample(slot_ms, self.counter, [block])]
-        )
-
-    def store(self, origin: Origin, body: bytes, received_ms: int = 10**15) -> None:
-        with self.evidence.transaction():
-            head = self.evidence.head(origin)
-            digest = leaf_hash(body)
-            frontier = extend(head.frontier, head.size, digest)
-            stored = StoredLeaf(head.size, digest, deflate(body), b"", received_ms)
-            assert self.evidence.append(origin, head.size, stored, frontier, root_of(frontier))
-
-    def configure(self, origin: Origin, text: str) -> str:
-        for part in parts_of(text):
-            self.store(origin, encode(msgspec.structs.replace(self.leaf(origin), configuration=part)))
-        return sha256_of(text)
-
-    def sample(self, origin: Origin, cfg: str, count: int, first_ms: int = SLOT) -> None:
-        for k in range(count):
-            self.store(origin, encode(self.sampled(origin, cfg, first_ms + k * STEP_MS)))
+from tests.unit.ingest_world import EDGE, FIRST, FOREVER, OTHER, SECOND, SLOT, STEP_MS, Plant, configuration
 
 
 @pytest.fixture
