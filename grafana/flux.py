@@ -1,0 +1,182 @@
+"""Queries of what stands now, and of states over time, in Flux: joins and rankings that InfluxQL cannot say.
+
+`v.…` and `${…}` are Grafana's own macros and variables; a window is stamped with its beginning.
+"""
+
+from __future__ import annotations
+
+from grafana.queries import EDGE, EMISSIONS, FLUX, HEALTH, Measured, Query
+
+PRESENT = "10m"
+LATEST_DAY = "48h"
+
+
+def last_rows(measured: Measured, fields: tuple[str, ...], start: str, *, chosen: bool) -> str:
+    """The last row of each series as one table row: its tags and `fields`."""
+    either = " or ".join(f'r._field == "{measured[field]}"' for field in fields)
+    site = "\n  |> filter(fn: (r) => r.site =~ /^${site:regex}$/)" if chosen else ""
+    keys = ", ".join(f'"{one}"' for one in ("_time", *measured.tags))
+    return f"""from(bucket: v.defaultBucket)
+  |> range(start: {start}, stop: v.timeRangeStop)
+  |> filter(fn: (r) => r._measurement == "{measured.name}" and ({either})){site}
+  |> last()
+  |> pivot(rowKey: [{keys}], columnKey: ["_field"], valueColumn: "_value")"""
+
+
+def now(measured: Measured, *fields: str) -> str:
+    """What stood at the end of the range: rows of the last ten minutes, so that what left the roster is gone."""
+    return last_rows(measured, fields, f"date.sub(d: {PRESENT}, from: v.timeRangeStop)", chosen=True)
+
+
+_RANK = """rank = (s) =>
+  if s == "ok" then 1.0
+  else if s == "suspect" then 2.0
+  else if s == "stale" then 3.0
+  else if s == "frozen" then 5.0
+  else if s == "never" then 0.0
+  else 4.0
+"""
+# A number for a state, so that the worst of many can be found; `never` counts only where all are so.
+RANKS = {0: "never", 1: "ok", 2: "suspect", 3: "stale", 4: "silent", 5: "frozen"}
+
+# Without those that stand for an edge of which no configuration is known.
+_METERS = f"""meters = {now(HEALTH, "age_s", "limit_s")}
+  |> filter(fn: (r) => r.meter != "-")
+  |> map(fn: (r) => ({{site: r.site, edge: r.edge, meter: r.meter, age: r.age_s, excess: r.age_s - r.limit_s}}))
+  |> group(columns: ["site", "edge", "meter"])
+  |> min(column: "age")
+  |> map(fn: (r) => ({{site: r.site, edge: r.edge, meter: r.meter, age: r.age, reporting: if r.excess < 0.0 then 1.0 else 0.0}}))
+"""  # noqa: E501
+_EDGES = f"""edges = {now(EDGE, "state", "view_behind")}
+  |> map(fn: (r) => ({{site: r.site, edge: r.edge, state: rank(s: r.state), online: if rank(s: r.state) == 1.0 or rank(s: r.state) == 5.0 then 1.0 else 0.0, behind: float(v: r.view_behind)}}))
+"""  # noqa: E501
+
+
+def flux(*parts: str) -> Query:
+    """The parts as one query, with the import that they need."""
+    text = "\n".join(parts)
+    return Query(FLUX, ('import "date"\n' if "date." in text else "") + text)
+
+
+def _whole(table: str, column: str, how: str) -> str:
+    """One number over all rows."""
+    return f'{table} |> group() |> {how}(column: "{column}") |> rename(columns: {{{column}: "_value"}}) |> keep(columns: ["_value"])'  # noqa: E501
+
+
+def meters(column: str, how: str) -> Query:
+    """One number over the meters of the chosen plants: `column` is age or reporting."""
+    return flux(_METERS, _whole("meters", column, how))
+
+
+def silent_meters() -> Query:
+    """How many meters have no good reading within their limit."""
+    return flux(
+        _METERS,
+        'meters |> map(fn: (r) => ({r with silent: 1.0 - r.reporting})) |> group() |> sum(column: "silent")'
+        ' |> rename(columns: {silent: "_value"}) |> keep(columns: ["_value"])',
+    )
+
+
+def plants(how: str) -> Query:
+    """How many plants there are (count), or how many have an edge that is online (sum)."""
+    best = 'edges |> group(columns: ["site"]) |> max(column: "online")'
+    return flux(_RANK, _EDGES, _whole(best, "online", how))
+
+
+def edges(column: str, how: str) -> Query:
+    """One number over the edges of the chosen plants: `column` is state or behind."""
+    return flux(_RANK, _EDGES, _whole("edges", column, how))
+
+
+def plant_lines() -> Query:
+    """One row a plant: state, meters reporting and rostered, oldest age, leaves behind, the day's completeness."""
+    part = '|> map(fn: (r) => ({{site: r.site, key: "{key}", _value: r.{column}}}))'
+
+    def column(key: str, table: str, name: str, how: str) -> str:
+        picked = part.format(key=key, column=name)
+        return f'{table} |> group(columns: ["site"]) |> {how}(column: "{name}") {picked}'
+
+    start = f"date.sub(d: {LATEST_DAY}, from: v.timeRangeStop)"
+    return flux(
+        _RANK,
+        _METERS,
+        _EDGES,
+        f"""today = {last_rows(EMISSIONS, ("completeness",), start, chosen=True)}
+""",
+        "union(tables: [",
+        f"  {column('state', 'edges', 'state', 'max')},",
+        f"  {column('reporting', 'meters', 'reporting', 'sum')},",
+        f"  {column('rostered', 'meters |> map(fn: (r) => ({r with one: 1.0}))', 'one', 'sum')},",
+        f"  {column('oldest', 'meters', 'age', 'max')},",
+        f"  {column('behind', 'edges', 'behind', 'sum')},",
+        f"  {column('complete', 'today', 'completeness', 'min')},",
+        "])",
+        '  |> group() |> pivot(rowKey: ["site"], columnKey: ["key"], valueColumn: "_value")',
+        '  |> sort(columns: ["site"])',
+    )
+
+
+def states(measured: Measured, *by: str) -> Query:
+    """The worst state of each `by` in each interval, as a number of RANKS."""
+    chosen = " and r.meter =~ /^${meter:regex}$/" if "meter" in by else ""
+    columns = ", ".join(f'"{measured[tag]}"' for tag in by)
+    return flux(
+        _RANK,
+        f"""from(bucket: v.defaultBucket)
+  |> range(start: v.timeRangeStart, stop: v.timeRangeStop)
+  |> filter(fn: (r) => r._measurement == "{measured.name}" and r._field == "{measured["state"]}")
+  |> filter(fn: (r) => r.site =~ /^${{site:regex}}$/{chosen})
+  |> aggregateWindow(every: v.windowPeriod, fn: last, createEmpty: false, timeSrc: "_start")
+  |> map(fn: (r) => ({{r with _value: rank(s: r._value)}}))
+  |> group(columns: ["_time", {columns}])
+  |> max()
+  |> group(columns: [{columns}])
+  |> sort(columns: ["_time"])
+  |> keep(columns: ["_time", "_value", {columns}])""",
+    )
+
+
+def point_lines(*fields: str, kind: str = "", only: str = "", order: str = "age_s") -> Query:
+    """One row a point as it stands now; `only` is a condition on the row r."""
+    condition = [f'r.kind == "{kind}"'] if kind else []
+    condition += [only] if only else []
+    kept = ", ".join(f'"{HEALTH[name]}"' for name in ("site", "edge", "meter", "point", *fields))
+    chosen = "" if not condition else f"\n  |> filter(fn: (r) => {' and '.join(condition)})"
+    return flux(
+        f"""{now(HEALTH, *fields)}
+  |> group(){chosen}
+  |> keep(columns: [{kept}])
+  |> sort(columns: ["{order}"], desc: true)
+  |> limit(n: 500)""",
+    )
+
+
+def edge_lines() -> Query:
+    """One row an edge as it stands now."""
+    fields = ("state", "age_s", "late_s", "leaves", "view_behind", "epochs_unapproved", "frozen")
+    kept = ", ".join(f'"{EDGE[name]}"' for name in ("site", "edge", *fields))
+    text = f"""{now(EDGE, *fields)}
+  |> group()
+  |> keep(columns: [{kept}])
+  |> sort(columns: ["site", "edge"])"""
+    return flux(text)
+
+
+def latest_days(measured: Measured, *fields: str) -> Query:
+    """The newest local day of each series as a table row."""
+    rows = last_rows(measured, fields, f"date.sub(d: {LATEST_DAY}, from: v.timeRangeStop)", chosen=True)
+    kept = ", ".join(f'"{one}"' for one in ("_time", *measured.tags, *fields))
+    return flux(f'{rows}\n  |> group()\n  |> keep(columns: [{kept}])\n  |> sort(columns: ["site", "_time"])')
+
+
+def draft(field: str) -> Query:
+    """The sum of a figure of `emissions_day` over the days in the range."""
+    return flux(
+        f"""from(bucket: v.defaultBucket)
+  |> range(start: v.timeRangeStart, stop: v.timeRangeStop)
+  |> filter(fn: (r) => r._measurement == "{EMISSIONS.name}" and r._field == "{EMISSIONS[field]}")
+  |> filter(fn: (r) => r.site =~ /^${{site:regex}}$/)
+  |> group()
+  |> sum()
+  |> keep(columns: ["_value"])""",
+    )
