@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
 import click
@@ -144,11 +145,15 @@ def run(config: Path) -> None:
 
 @edge.command()
 @CONFIG
+@click.option("--check", is_flag=True, help="End with 4 unless a slot was sampled lately, for supervisors.")
 @AS_JSON
-def status(config: Path, as_json: bool) -> None:
+def status(config: Path, check: bool, as_json: bool) -> None:
     """Show what is spooled, sent and known to be stored."""
-    from edge.status import shown  # noqa: PLC0415 - loaded with its command
+    from edge.settings import load_settings  # noqa: PLC0415 - loaded with its command
+    from edge.status import check_sampling, shown  # noqa: PLC0415
     from edge.status import status as status_of  # noqa: PLC0415
 
     told = status_of(config)
+    if check:
+        check_sampling(told, load_settings(config, os.environ).edge.interval_s, time.time_ns() // 1_000_000)
     show(told, shown(told), as_json)

@@ -53,7 +53,7 @@ class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     host: Text
     port: Port = 502
-    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 3.0
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60.0)] = 3.0
 
 
 class MeterTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

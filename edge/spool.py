@@ -22,6 +22,7 @@ FORMAT = 1
 HASH_BYTES = 32
 LINK = "broker_link"
 LINK_SINCE = "broker_link_since_ms"
+LAST_SLOT = "last_slot_ms"
 
 _SCHEMA = """
 CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;

@@ -15,6 +15,7 @@ from typing import Any
 import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from hakari.cli.installation import broker_user, set_up
 from hakari.cli.output import error_object, show, table
 from hakari.errors import HakariError
 from hakari.log import keyfile, publicfile, rosterfile
@@ -91,8 +92,13 @@ def keys() -> None:
 
     The owner's key stays off the plant's machines. Order of work: `owner` once; `edge` on each device;
     `cosigner` where ingest runs; `statement` where calc runs; then `roster new` with their .pub files.
-    Give the roster and the owner's .pub file to every room and to the verifier.
+    Give the roster and the owner's .pub file to every room and to the verifier. `set-up` does all of it at
+    once for an installation on one machine.
     """
+
+
+keys.add_command(set_up)
+keys.add_command(broker_user)
 
 
 @keys.command()

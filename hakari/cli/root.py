@@ -34,7 +34,7 @@ class Listed(NamedTuple):
 
 
 COMMANDS = {
-    "demo": Listed("Run two plants and the whole chain on this machine.", "all"),
+    "demo": Listed("Run four plants and the whole chain on this machine.", "all"),
     "simulate": Listed("Plants that speak Modbus, a broker, and the lockstep driver.", "simulate"),
     "edge": Listed("Read meters, sign what they say and publish it.", "edge"),
     "ingest": Listed("Take signed leaves from the broker into the evidence log.", "ingest"),
@@ -50,6 +50,7 @@ COMMANDS = {
     "api": Listed("Serve the HTTP API.", "api"),
     "user": Listed("Create and revoke the API's users.", "api"),
     "keys": Listed("Create keys and sign the roster.", ""),
+    "grafana": Listed("Check and sync the dashboards of a Grafana that we do not own.", "grafana"),
 }
 _OWN_PACKAGES = frozenset({"hakari", "edge", "ingest", "calc", "api", "simulate", "grafana"})
 

@@ -1,0 +1,32 @@
+"""`hakari edge status --check`: whether an edge samples, as a supervisor asks."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.status import MIN_SILENCE_S, MISSED_SLOTS, NotSampling, Status, check_sampling, shown
+from hakari.errors import NOT_REACHABLE
+
+NOW_MS = 1_467_356_400_000
+
+
+def told(last_slot_ms: int) -> Status:
+    return Status("sola-e1", "broker not reachable", 0, last_slot_ms, [], 7, 0)
+
+
+@pytest.mark.parametrize(("interval_s", "ago_s"), [(900, 0), (900, MISSED_SLOTS * 900), (1, MIN_SILENCE_S), (60, 180)])
+def test_an_edge_that_samples_is_well_though_its_broker_is_away(interval_s: int, ago_s: int) -> None:
+    check_sampling(told(NOW_MS - ago_s * 1000), interval_s, NOW_MS)
+
+
+@pytest.mark.parametrize(("interval_s", "ago_s"), [(900, MISSED_SLOTS * 900 + 1), (1, MIN_SILENCE_S + 1), (60, -181)])
+def test_an_edge_that_does_not_is_not(interval_s: int, ago_s: int) -> None:
+    with pytest.raises(NotSampling, match="sola-e1 sampled last at 2016-0") as caught:
+        check_sampling(told(NOW_MS - ago_s * 1000), interval_s, NOW_MS)
+    assert caught.value.exit_code == NOT_REACHABLE
+
+
+def test_an_edge_that_never_did_says_so() -> None:
+    with pytest.raises(NotSampling, match="sola-e1 sampled nothing yet, limit 2700 s ago"):
+        check_sampling(told(0), 900, NOW_MS)
+    assert "sampled nothing yet" in shown(told(0))
