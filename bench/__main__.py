@@ -17,7 +17,9 @@ from bench.result import Result, Skipped
 from hakari.cli.output import json_text, table
 from hakari.errors import USAGE
 
-SCAFFOLD = frozenset({"__main__", "material", "meter", "month", "reader_bare", "reader_edge", "result"})
+SCAFFOLD = frozenset(
+    {"__main__", "material", "meter", "month", "reader_bare", "reader_edge", "result", "served_meters", "year_child"}
+)
 HEAD = ("what", "measured", "unit", "against", "theirs", "ratio", "allowed", "holds")
 
 

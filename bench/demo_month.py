@@ -1,4 +1,4 @@
-"""One month, two plants, quarter hours, through the whole chain: wall and CPU seconds against the limit of 60 s."""
+"""One month, four plants, quarter hours, through the whole chain: wall and CPU seconds against the limit of 120 s."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from bench.month import cores, month
 from bench.result import Result
 
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 LIMIT_CORES = 2
 
 

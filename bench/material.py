@@ -84,10 +84,11 @@ def samples(count: int) -> Sequence[Sample]:
     """The first `count` quarter hours of the record."""
     plant, plan = load_plant(DATA / "solar.toml", {}), plan_of(configuration())
     start_ms = plant.source.span.start_ms
-    return [_sample(plant, plan, start_ms + k * INTERVAL_MS, k) for k in range(count)]
+    return [sample_of(plant, plan, start_ms + k * INTERVAL_MS, k) for k in range(count)]
 
 
-def _sample(plant: Plant, plan: Plan, slot_ms: int, k: int) -> Sample:
+def sample_of(plant: Plant, plan: Plan, slot_ms: int, k: int) -> Sample:
+    """What an edge would take from the plant's meters at `slot_ms`; `k` counts the samples."""
     blocks = []
     for meter in plan:
         served = next(one for one in plant.meters if one.unit == meter.meter.unit)

@@ -31,7 +31,7 @@ class Month(NamedTuple):
 
 @lru_cache(maxsize=1)
 def month() -> Month:
-    """Two plants, one month, every process. Skipped where CPU times of processes cannot be read."""
+    """Four plants, one month, every process. Skipped where CPU times of processes cannot be read."""
     if not Path("/proc/self/stat").exists():
         raise Skipped("the CPU time of other processes is read from /proc, which this system has not")
     held = tempfile.TemporaryDirectory(prefix="hakari-bench-")  # kept for the packs in it

@@ -42,7 +42,7 @@ def run() -> list[Result]:
     evidence = _evidence()
     ours = best_on_disk(lambda file: _feed(evidence, file))
     groups = _rows(evidence)
-    raw = best_on_disk(lambda file: _insert(file, groups))
+    raw = best_on_disk(lambda file: insert(file, groups))
     evidence.close()
     count = sum(map(len, groups))
     rates = count / ours.cpu_s, count / raw.cpu_s
@@ -79,7 +79,8 @@ def _rows(evidence: SqliteEvidenceLog) -> list[list[SqlRow]]:
     return [list(step) for _, step in groupby(rows, key=lambda row: row[3] // STEP_LEAVES)]
 
 
-def _insert(file: Path, groups: Sequence[Sequence[SqlRow]]) -> None:
+def insert(file: Path, groups: Sequence[Sequence[SqlRow]]) -> None:
+    """Inserts `groups`, each in a transaction, into a table like that of the view, one statement a row."""
     with closing(sqlite3.connect(file, isolation_level=None)) as db:
         for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = NORMAL"):
             db.execute(f"PRAGMA {pragma}")
