@@ -39,6 +39,7 @@ wheel: $(READY)
 docs: $(READY)
 	@for page in configuration commands methodologies meters; do echo "docs: docs/$$page.md"; \
 		$(BIN)/python docs/$$page.py > docs/$$page.part && mv docs/$$page.part docs/$$page.md || { rm -f docs/$$page.part; exit 1; }; done
+	@echo "docs: grafana/";       $(BIN)/python -m grafana.build
 
 format: $(READY)
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
