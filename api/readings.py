@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import groupby
 from typing import Annotated
 
@@ -20,10 +21,15 @@ from api.sources import FromSources, Sources
 from hakari.names import BadName, Origin, check_local
 from hakari.period import time_text
 from hakari.quality import Quality
-from hakari.registers.reading import WIDTH_BITS, exact_value
+from hakari.registers.reading import WIDTH_BITS
+from hakari.store.days import value_of
 from hakari.wire.rows import Row, once
 
 MAX_RANGE_MS = 2 * 366 * 86_400_000
+MAX_EXPONENT = 200
+ALTERED = "the view was altered: an operator runs hakari view compare"
+
+_QUALITIES = frozenset(Quality)
 
 router = APIRouter(
     prefix="/v1/readings", tags=["readings"], dependencies=[Depends(caller_of), Depends(only_known), accepts(JSON)]
@@ -130,14 +136,13 @@ def _after(page: Page) -> Key | None:
 def _reading(sources: Sources, origins: dict[int, Origin], row: Row) -> Reading:
     edge_id, meter, name = row.point.split("/")
     origin = origins.get(row.epoch)
-    quality = Quality(row.quality)
-    value = None if quality is Quality.BAD else format(exact_value(row.type, row.raw, row.exponent), "f")
+    quality, value, reason = _judged(row)
     return Reading(
         time=time_text(row.t_ms),
-        value=value,
+        value=None if value is None else f"{value:f}",
         unit=None if origin is None else sources.configurations.unit(origin, row.leaf, meter, name),
         quality=quality.name.lower(),
-        reason=row.reason,
+        reason=reason,
         type=row.type,
         raw_hex=f"{row.raw:0{WIDTH_BITS.get(row.type, 64) // 4}x}",
         exponent=row.exponent,
@@ -147,3 +152,18 @@ def _reading(sources: Sources, origins: dict[int, Origin], row: Row) -> Reading:
         mono_ms=row.mono_ms,
         links=ReadingLinks(leaf=leaf_link(edge_id, row.epoch, row.leaf)),
     )
+
+
+def _judged(row: Row) -> tuple[Quality, Decimal | None, str]:
+    """Quality, value and reason of a reading; BAD and why, where no signed leaf can have given such a row."""
+    if row.quality not in _QUALITIES:
+        return Quality.BAD, None, f"quality {row.quality} is none; {ALTERED}"
+    quality = Quality(row.quality)
+    if quality is Quality.BAD:
+        return quality, None, row.reason
+    fits = row.raw >> WIDTH_BITS.get(row.type, 0) == 0 and abs(row.exponent) <= MAX_EXPONENT
+    value = value_of(row.type, row.raw, row.exponent) if fits else None
+    if value is None:
+        told = f"{row.type} of pattern {row.raw:#x} and exponent {row.exponent}"
+        return Quality.BAD, None, f"{told} has no value; {ALTERED}"
+    return quality, value, row.reason

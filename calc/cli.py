@@ -18,7 +18,7 @@ from calc.methodologies.base import Methodology
 from calc.methodologies.registry import find, installed
 from calc.supervised_cli import status
 from calc.texts import methodology_text, period_text, periods_table, verdict_text
-from calc.verify import Expected, verify_result
+from calc.verify import Expected, verify_pack
 from hakari.cli.output import show, table
 from hakari.ledger.result import decode
 from hakari.ledger.types import PeriodRecord, ProjectRecord
@@ -220,8 +220,8 @@ def verify(
 ) -> int:
     """Re-derive a pack's total offline and say everything that is wrong (exit code 5 if anything is)."""
     expected = Expected(project_sha256, min_roster_serial)
-    verdict, result = verify_result(pack_file, verifier_of(owner_key), expected)
-    show(verdict, verdict_text(verdict, result), as_json)
+    verdict = verify_pack(pack_file, verifier_of(owner_key), expected)
+    show(verdict, verdict_text(verdict), as_json)
     return verdict.exit_code
 
 

@@ -95,7 +95,7 @@ def compute_prepared(prepared: Prepared, label: str, period: Period) -> PeriodRe
         project_tco2=_text(totals.project),
         reductions_tco2=_text(totals.reductions),
         reductions_whole_tco2=totals.whole,
-        completeness=_completeness(inputs),
+        completeness=completeness_of(inputs),
         vintages=vintages,
         inputs=inputs,
         lines=lines_of(uses, by_vintage) if measured.length_ms else [],
@@ -176,7 +176,8 @@ def _sum(vintages: Sequence[Vintage]) -> _Totals:
     return _Totals(reference, project, reductions, whole)
 
 
-def _completeness(inputs: Sequence[Input]) -> str:
+def completeness_of(inputs: Sequence[Input]) -> str:
+    """The share of expected slots with a GOOD reading, 0 to 1, rounded down; "0" where none was expected."""
     good, expected = sum(one.good_slots for one in inputs), sum(one.expected_slots for one in inputs)
     if not expected:
         return "0"

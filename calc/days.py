@@ -2,6 +2,9 @@
 
 Guaranteed: from the same courses and functions as the month's own result, so that the days of a point add up to the
 month exactly where its boundary registers exist; what is refused has no figure. Nothing here credits.
+
+Days go as far as the newest reading of any point, while a month that is not over ends where its slowest point does:
+until then the days of the faster points may be more than the month.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from calc.compute import Prepared, compute_prepared
+from calc.compute import Prepared, completeness_of, compute_prepared
 from calc.equipment import Served
 from calc.inputs import Use, inputs_of, measured_in
 from calc.project import Project
@@ -44,7 +47,7 @@ def days_of(prepared: Prepared, period: Period, *, locked: bool) -> Days:
         inputs, _ = inputs_of(uses, measured_of, label.year)
         for one, measured in zip(inputs, measured_of, strict=True):
             days.points.append(_point_day(prepared.project, part.start_ms, one, measured))
-        days.emissions.append(_emissions_day(prepared, label, whole, locked=locked))
+        days.emissions.append(_emissions_day(prepared, label, whole, inputs, locked=locked))
     return days
 
 
@@ -93,18 +96,22 @@ def _point_day(project: Project, t_ms: int, one: Input, measured: Measured) -> P
     )
 
 
-def _emissions_day(prepared: Prepared, label: date, whole: Period, *, locked: bool) -> EmissionsDay:
+def _emissions_day(
+    prepared: Prepared, label: date, whole: Period, inputs: Sequence[Input], *, locked: bool
+) -> EmissionsDay:
+    """The day's emissions, None where one of its points is refused; complete as far as all its points are."""
     project, data = prepared.project, prepared.methodology.data
     result = compute_prepared(prepared, label.isoformat(), whole)
+    refused = any(one.quantity is None for one in inputs)
     return EmissionsDay(
         t_ms=whole.start_ms,
         project=project.id,
         site="+".join(sorted({edge_id.rsplit("-", 1)[0] for edge_id in project.edge_ids})),
         methodology=data.code,
         standing=data.standing,
-        reference_tco2=result.reference_tco2,
-        project_tco2=result.project_tco2,
-        reductions_tco2=result.reductions_tco2,
-        completeness=result.completeness,
+        reference_tco2=None if refused else result.reference_tco2,
+        project_tco2=None if refused else result.project_tco2,
+        reductions_tco2=None if refused else result.reductions_tco2,
+        completeness=completeness_of(inputs),
         locked=locked,
     )

@@ -93,6 +93,10 @@ def _metered(project: Project, bound: tuple[Quantity, str], point: PlanPoint, ev
     unusable = _unusable(found, {fact.kind for fact in facts}, GAUGE if is_time else COUNTER, wanted)
     commissioned = midnight_ms(point.commissioned, project.zone) if point.commissioned else None
     metering = _metering(project.file.plan, quantity, point, "" if unusable else name, commissioned)
+    if is_time:
+        # A plan that expects fewer readings than the edge takes would bridge hours in which it read nothing GOOD.
+        read_ms = [fact.interval_ms for fact in facts if fact.interval_ms]
+        metering = metering._replace(interval_ms=min([metering.interval_ms, *read_ms]))
     rows = evidence.rows.get(point.point, [])
     frozen = evidence.frozen.get(point.point, [])
     good = [] if unusable else moving(rows, frozen)

@@ -15,8 +15,7 @@ from hakari.errors import DataProblem
 from hakari.log.tree import HASH_BYTES, leaf_hash
 from hakari.names import point_id
 from hakari.quality import Quality
-from hakari.registers.profile import Point
-from hakari.wire.configuration import Meter, MeteringConfiguration
+from hakari.wire.configuration import MeteringConfiguration
 from hakari.wire.frozen import Stretch, by_meter, follow, live_points
 from hakari.wire.leaf import Carried, Leaf, decode
 from hakari.wire.logged import Logged, with_carried
@@ -27,11 +26,12 @@ NEVER_MS = -1
 
 
 class Facts(NamedTuple):
-    """What one configuration in force says of a point."""
+    """What one configuration in force says of a point; `interval_ms` is how often its edge reads."""
 
     unit: str
     kind: str
     serial: str
+    interval_ms: int = 0
 
 
 class Problem(NamedTuple):
@@ -156,9 +156,11 @@ class EdgeEvidence:
             for sample in one.samples:
                 for meter, blocks in by_meter(sample).items():
                     if meter in self.frozen:
-                        stretch = follow(self._stretches.get(meter), sample.slot_ms, blocks)
-                        self._stretches[meter] = stretch
-                        if stretch is not None and stretch.frozen and self._live(place, leaf, one.cfg, meter, stretch):
+                        before = self._stretches.get(meter)
+                        stretch = self._stretches[meter] = follow(before, sample.slot_ms, blocks)
+                        if stretch is None or before is None or stretch.samples <= before.samples:
+                            continue
+                        if stretch.frozen and self._live(place, leaf, one.cfg, meter, stretch):
                             self._freeze(place, meter, stretch)
 
     def _live(self, place: Place, leaf: Leaf, cfg: str, meter_id: str, stretch: Stretch) -> bool:
@@ -184,15 +186,12 @@ class EdgeEvidence:
 
 def facts_of(edge_id: str, configuration: MeteringConfiguration) -> Iterable[tuple[str, Facts]]:
     """Every point that `configuration` describes, by name."""
+    interval_ms = configuration.interval_ms
     return (
-        (point_id(edge_id, meter.id, point.name), _facts(meter, point))
+        (point_id(edge_id, meter.id, point.name), Facts(point.unit, point.kind, meter.serial, interval_ms))
         for meter in configuration.meters
         for point in meter.profile.points
     )
-
-
-def _facts(meter: Meter, point: Point) -> Facts:
-    return Facts(point.unit, point.kind, meter.serial)
 
 
 def within(sizes: Mapping[int, int], epoch: int, leaf: int) -> bool:

@@ -7,6 +7,7 @@ monitored quantity is bound to points for all equipment, no point is bound twice
 from __future__ import annotations
 
 import hashlib
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -56,6 +57,8 @@ def read_project(content: bytes, where: str) -> Project:
     """
     if len(content) > MAX_PROJECT_BYTES:
         raise ProjectRefused(f"{where}: is larger than {MAX_PROJECT_BYTES} bytes; this is no project file")
+    if content.startswith(BOM_UTF8):
+        raise ProjectRefused(f"{where}: begins with a byte order mark; save it as UTF-8 without a byte order mark")
     try:
         document = content.decode()
     except UnicodeDecodeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from calc.inputs import Use
 from calc.methodologies.base import Methodology
@@ -37,6 +38,7 @@ def standing_refusals(project: Project, methodology: Methodology, uses: Sequence
         reasons.append(f"{', '.join(names)} of methodology {data.code} must stand in the published text to lock")
     for use in uses:
         reasons += _use_refusals(project, use, period)
+    reasons += _one_meter_twice(uses, period)
     return list(dict.fromkeys(reasons))
 
 
@@ -51,6 +53,25 @@ def _of_methodology(data: Data, uses: Sequence[Use]) -> Iterator[tuple[str, str]
     classes = {use.served.class_.key: use.served.class_ for use in uses if use.served.class_ is not None}
     for key, class_ in classes.items():
         yield f"class {key}", class_.standing
+
+
+def _one_meter_twice(uses: Sequence[Use], period: Period) -> Iterator[str]:
+    """Points whose sum takes one meter's registers twice at the same time; serials are the same in any case."""
+    of_meter: dict[tuple[str, str], dict[str, tuple[int, int]]] = {}
+    for use in uses:
+        start_ms, end_ms = use.within(*period)
+        serial = use.point.plan.serial.strip().casefold()
+        if serial and start_ms < end_ms and use.point.quantity.kind == "register":
+            times = of_meter.setdefault((use.point.quantity.name, serial), {})
+            first_ms, last_ms = times.get(use.point.plan.point, (start_ms, end_ms))
+            times[use.point.plan.point] = min(first_ms, start_ms), max(last_ms, end_ms)
+    for (parameter, serial), times in of_meter.items():
+        for one, other in pairwise(sorted(times, key=times.__getitem__)):
+            if times[other][0] < times[one][1]:
+                yield (
+                    f"points {one} and {other} of {parameter}, both with serial {serial!r}, are of one meter, so its"
+                    " energy may count twice"
+                )
 
 
 def _use_refusals(project: Project, use: Use, period: Period) -> list[str]:

@@ -92,7 +92,8 @@ RULES: tuple[Rule, ...] = (
         "none",
         "none",
         "A meter that answers the same words for an hour and four samples at least, a mains voltage or frequency above"
-        " zero among them, stands still: its readings after the first of them add nothing and are no boundary.",
+        " zero among them, stands still: its readings after the first of them add nothing and are no boundary. A"
+        " missing answer neither ends nor lengthens that time.",
     ),
     Rule(
         "reset",
@@ -132,7 +133,7 @@ RULES: tuple[Rule, ...] = (
         "counted",
         "counted",
         "Time between two neighbouring GOOD readings above the plan's threshold and at most one and a half intervals"
-        " apart counts, to the millisecond; at midnight it is split exactly.",
+        " apart (the shorter of the plan's and the edge's) counts, to the millisecond, split exactly at midnight.",
     ),
     Rule(
         "outage",

@@ -172,6 +172,8 @@ def run(config: Path) -> None:
                 _log.info("roster with serial %s is in force", newer.serial)
                 worker, roster = opened.worker(newer), newer
             try:
+                if daily is not None:
+                    worker.forget(daily.lost())
                 for period in worker.compute_all(now_ms()):
                     _log.info("computed %s (%s)", period.period_id, period.state)
                 if daily is not None:

@@ -9,7 +9,7 @@ from calc.methodologies.base import Methodology
 from calc.methodologies.declared import Quantity
 from calc.verify import Verdict
 from hakari.cli.output import printable, table
-from hakari.ledger.result import EquipmentUsed, Input, Line, ParameterUsed, PeriodResult, Register
+from hakari.ledger.result import EquipmentUsed, Input, Line, MethodologyUsed, ParameterUsed, PeriodResult, Register
 from hakari.ledger.types import PeriodRecord
 from hakari.period import time_text
 
@@ -54,8 +54,8 @@ def _class_lines(one: Methodology) -> list[str]:
     return ["", table(("class", "limits", *names, "standing", "source"), rows)] if rows else []
 
 
-def verdict_text(verdict: Verdict, result: PeriodResult | None) -> str:
-    """A verdict, and beside it what the result was made of where it could be computed."""
+def verdict_text(verdict: Verdict) -> str:
+    """A verdict, and what its result was made of where it could be computed."""
     lines = [f"problem: {problem.entry}: {problem.text}" for problem in verdict.problems]
     lines += [f"note: {note}" for note in verdict.notes]
     lines += [f"not to be locked because {refusal}" for refusal in verdict.refusals[:MAX_LINES]]
@@ -65,13 +65,14 @@ def verdict_text(verdict: Verdict, result: PeriodResult | None) -> str:
     if used is not None:
         notice = f" ({used.notice} / {used.notice_ja})" if used.notice else ""
         lines.append(f"{verdict.project} {verdict.label}: {used.code} {used.version}, {used.standing}{notice}")
+        lines += _methodology_lines(used)
         lines.append(
             f"reference {_full(verdict.reference_tco2)} - project {_full(verdict.project_tco2)} = reductions"
             f" {_full(verdict.reductions_tco2)} tCO2, in whole tonnes {_full(verdict.reductions_whole_tco2)};"
             f" completeness {verdict.completeness}; computed from {verdict.leaves} signed leaves"
         )
-    if result is not None:
-        lines += _measured_lines(result)
+    if verdict.result is not None:
+        lines += _measured_lines(verdict.result)
     lines += [_parameter_text("parameter", one) for one in verdict.parameters]
     lines += [_parameter_text("constant", one) for one in (used.constants if used is not None else [])]
     lines += [line for one in verdict.equipment for line in _equipment_lines(one)]
@@ -82,6 +83,14 @@ def verdict_text(verdict: Verdict, result: PeriodResult | None) -> str:
     return "\n".join(map(printable, lines))
 
 
+def _methodology_lines(used: MethodologyUsed) -> list[str]:
+    """Both titles, the content hash and the formula of a methodology."""
+    return [
+        f"methodology {used.code} {used.version}: {used.title} / {used.title_ja}; content {used.sha256}",
+        f"formula: {used.formula}",
+    ]
+
+
 def _measured_lines(result: PeriodResult) -> list[str]:
     """The period, a line for each input as its registers and leaves give it, and every line of the result."""
     zone = ZoneInfo(result.zone)
@@ -89,7 +98,7 @@ def _measured_lines(result: PeriodResult) -> list[str]:
     return [
         f"period {start} to {end}, {result.zone}; measured to {to}",
         *(_input_text(one) for one in result.inputs),
-        *(_line_text(one) for one in result.lines),
+        *(_line_text(one, zone) for one in result.lines),
     ]
 
 
@@ -102,7 +111,11 @@ def _input_text(one: Input) -> str:
         measured = f"above {one.energised_above} {unit}".rstrip() + f" for {quantity}, from {first} to {last}"
     else:
         measured = f"{last} − {first} = {quantity}"
-    return f"{_measured_name(one)} {one.point} ({one.meter_serial}): {measured}, leaves {leaves}"
+    return f"{_measured_name(one)} {one.point} ({one.meter_serial}): {measured}, leaves {leaves}; {_calibration(one)}"
+
+
+def _calibration(one: Input) -> str:
+    return f"accuracy class {one.accuracy_class}, certificate {one.certificate} valid to {one.calibration_valid_to}"
 
 
 def _measured_name(one: Input) -> str:
@@ -129,9 +142,11 @@ def _equipment_lines(one: EquipmentUsed) -> Iterator[str]:
     yield from (_parameter_text(f"equipment {one.id}, class value", value) for value in one.class_values)
 
 
-def _line_text(one: Line) -> str:
+def _line_text(one: Line, zone: ZoneInfo) -> str:
+    """A line with when it was at the plant, how long, and what it did to the result."""
+    start, end = time_text(one.start_ms, zone), time_text(one.end_ms, zone)
     measured = f", {one.quantity} {one.unit}" if one.quantity and one.unit != "h" else ""
-    return f"{one.rule}: {one.point}, {one.hours} h{measured}, {one.effect}: {one.text}"
+    return f"{one.rule}: {one.point}, {start} to {end}, {one.hours} h{measured}, {one.effect}: {one.text}"
 
 
 def _register(one: Register | None) -> str | None:
@@ -178,7 +193,7 @@ def period_text(record: PeriodRecord, result: PeriodResult) -> str:
     zone = ZoneInfo(result.zone)
     lines = [
         _period_head(record, result, zone),
-        f"formula: {result.methodology.formula}",
+        *map(printable, _methodology_lines(result.methodology)),
         "",
         table(
             ("parameter", "value", "unit", "standing", "source"),
@@ -200,7 +215,7 @@ def period_text(record: PeriodRecord, result: PeriodResult) -> str:
         ),
     ]  # fmt: skip
     more = [line for one in result.equipment for line in _equipment_lines(one)]
-    more += [_line_text(one) for one in result.lines[:MAX_LINES]]
+    more += [_line_text(one, zone) for one in result.lines[:MAX_LINES]]
     if len(result.lines) > MAX_LINES:
         more.append(f"{len(result.lines) - MAX_LINES} more lines; see --json")
     more += [f"not to be locked because {refusal}" for refusal in result.refusals]

@@ -18,6 +18,7 @@ import msgspec
 
 from calc.compute import compute
 from calc.cuts import cut_of
+from calc.differences import differences
 from calc.evidence import evidence_of
 from calc.leaves import EdgeEvidence
 from calc.logcheck import CheckedLog, Log, check_logs, left_out
@@ -63,6 +64,7 @@ class Verdict(msgspec.Struct, frozen=True):
     `meaning` says in words what the pack credits; `notes` are no problems but worth knowing. State, project and
     label are "unknown" without a signed statement. `project_sha256`, `roster_serial`, `parameters` and `equipment` say
     what the total rests on beside measurement: they are to be compared with what the verifier knows from elsewhere.
+    `result` is the whole result as computed from the leaves: period, inputs with their registers, lines.
     """
 
     ok: bool
@@ -84,6 +86,7 @@ class Verdict(msgspec.Struct, frozen=True):
     refusals: list[str]
     problems: list[Problem]
     notes: list[str]
+    result: PeriodResult | None
 
     @property
     def exit_code(self) -> int:
@@ -105,13 +108,6 @@ class _Report:
 
 def verify_pack(pack: bytes | Path, owner: VerifierKey, expected: Expected = NOTHING_EXPECTED) -> Verdict:
     """The verdict over `pack` (its bytes, or the path of its file); never raises for what is in it."""
-    return verify_result(pack, owner, expected)[0]
-
-
-def verify_result(
-    pack: bytes | Path, owner: VerifierKey, expected: Expected = NOTHING_EXPECTED
-) -> tuple[Verdict, PeriodResult | None]:
-    """As `verify_pack`, with the result as computed from the leaves, None where that failed."""
     report = _Report()
     entry = "pack"
     try:
@@ -120,7 +116,7 @@ def verify_result(
         roster = open_roster(opened.bytes_of(ROSTER), owner)
     except DataProblem as error:
         report(entry, str(error))
-        return _verdict(report, _Found()), None
+        return _verdict(report, _Found())
     _check_expected(opened, roster, expected, report)
     statement = _statement(opened, roster, report)
     locked = statement is not None and statement.state == "locked"
@@ -129,7 +125,7 @@ def verify_result(
     if statement is not None:
         result = _restated(opened, roster, statement, logs, report)
         _note(roster, statement, logs, report)
-    return _verdict(report, _Found(opened, roster, statement, logs, result)), result
+    return _verdict(report, _Found(opened, roster, statement, logs, result))
 
 
 class _Found(NamedTuple):
@@ -288,14 +284,7 @@ def _compare(result: PeriodResult, stated: PeriodResult, report: _Report) -> Non
     for field in PeriodResult.__struct_fields__:
         computed, said = getattr(result, field), getattr(stated, field)
         if computed != said:
-            report(
-                RESULT, f"{field} is stated as {_short(said)}, but computed from the leaves it is {_short(computed)}"
-            )
-
-
-def _short(value: object) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 120 else f"{text[:120]}…"
+            report(RESULT, differences(field, said, computed) or f"{field} is not the one computed from the leaves")
 
 
 def _compare_statement(
@@ -309,7 +298,7 @@ def _compare_statement(
     for field in Statement.__struct_fields__:
         said, found = getattr(statement, field), getattr(wanted, field)
         if said != found:
-            report(STATEMENT, f"{field} is stated as {_short(said)}, but the pack gives {_short(found)}")
+            report(STATEMENT, differences(field, said, found, "the pack gives") or f"{field} is not the pack's")
 
 
 def _note(roster: Roster, statement: Statement, logs: Sequence[CheckedLog], report: _Report) -> None:
@@ -348,4 +337,5 @@ def _verdict(report: _Report, found: _Found) -> Verdict:
         refusals=result.refusals if result is not None else [],
         problems=report.problems,
         notes=report.notes,
+        result=result,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -97,6 +97,11 @@ class Worker:
         final = self._final(record.project_id)
         stored = [self._compute_period(record, loaded, one, now_ms, final) for one in named]
         return [one for one in stored if one is not None]
+
+    def forget(self, period_ids: Iterable[str]) -> None:
+        """Computes these periods anew in the next round, as if they had never been: for days that were lost."""
+        for identity in period_ids:
+            self._done.pop(identity, None)
 
     def _final(self, project_id: str) -> set[str]:
         """Periods whose days are marked as locked; none where days are not wanted."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -46,7 +47,10 @@ class MeterReport(msgspec.Struct, frozen=True):
 
 
 class CheckReport(msgspec.Struct, frozen=True):
-    """`refused` is empty when the edge would start; bytes a day are an upper estimate of what is published."""
+    """`refused` is empty when the edge would start; bytes a day are an upper estimate of what is published.
+
+    `warnings` are sentences on what would start and may lose readings.
+    """
 
     edge: str
     refused: list[str]
@@ -54,6 +58,7 @@ class CheckReport(msgspec.Struct, frozen=True):
     samples_a_day: int = 0
     words_a_sample: int = 0
     bytes_a_day: int = 0
+    warnings: list[str] = []
 
 
 def check(path: Path, environ: Mapping[str, str]) -> CheckReport:
@@ -72,6 +77,7 @@ def check(path: Path, environ: Mapping[str, str]) -> CheckReport:
         samples_a_day=DAY_S // told.edge.interval_s,
         words_a_sample=sum(request.words for meter in meters for request in meter.requests),
         bytes_a_day=bytes_a_day(configuration, told.edge.batch_samples),
+        warnings=list(_slow_buses(told, meters)),
     )
 
 
@@ -82,6 +88,24 @@ def _refusals(told: Settings, folder: Path) -> Iterator[str]:
             check_one(told, folder)
         except BadConfiguration as error:
             yield str(error)
+
+
+def _slow_buses(told: Settings, meters: Iterable[MeterReport]) -> Iterator[str]:
+    """Which buses, whose requests wait for each other, a slow answer to each would hold up beyond a limit."""
+    requests = Counter(meter.bus for meter in meters for _ in meter.requests)
+    limits = (
+        ("interval_s", told.edge.interval_s, "slots would be skipped"),
+        ("max_lag_s", told.edge.max_lag_s, "values would be too late for a boundary"),
+    )
+    for bus in told.buses:
+        longest_s = requests[bus.id] * bus.timeout_s
+        beyond = [f"[edge].{key} = {limit_s} ({what})" for key, limit_s, what in limits if longest_s > limit_s]
+        if beyond:
+            yield (
+                f"bus {bus.id}: its reads, one after the other, may take {longest_s:g} s"
+                f" ({requests[bus.id]} × timeout_s = {bus.timeout_s:g}), more than {' and '.join(beyond)};"
+                " shorten timeout_s, divide the meters among buses or raise the limit"
+            )
 
 
 def _meter(configuration: MeteringConfiguration, index: int) -> MeterReport:

@@ -67,7 +67,8 @@ def check(config: Path, as_json: bool) -> int:
         f"edge {report.edge}: {report.samples_a_day} samples a day, {report.words_a_sample} words each,"
         f" at most {report.bytes_a_day / 1e6:.2f} MB a day on the wire; nothing would be refused"
     )
-    show(report, f"{table(head, rows, right=(2, 5, 6, 7))}\n\n{traffic}", as_json)
+    warnings = "".join(f"\nwarning: {sentence}" for sentence in report.warnings)
+    show(report, f"{table(head, rows, right=(2, 5, 6, 7))}\n\n{traffic}{warnings}", as_json)
     return 0
 
 

@@ -18,12 +18,12 @@ from edge.log import EdgeLog
 from edge.modbus import Bus
 from edge.outbox import Outbox
 from edge.plan import Plan, plan_of
-from edge.sampler import next_slot, sample_slot
+from edge.sampler import next_slot, sample_slot, slots_within
 from edge.settings import Settings, edge_id_of, load_settings, metering_configuration
 from edge.spool import LAST_SLOT, LINK, LINK_SINCE, Spool
 from edge.trust import trusted
 from hakari import __version__
-from hakari.clock import PlantClock, SystemClock
+from hakari.clock import PlantClock, PlantTime, SystemClock
 from hakari.crash import crash_point
 from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, Tick, host_and_port
 from hakari.mqtt import Link
@@ -65,6 +65,7 @@ class Edge:
         self.courier = Courier(self.log, roster, self.clock, self.outbox)
         self.buses = {bus.id: Bus(bus) for bus in settings.buses}
         self._pruned_s = 0.0
+        self._skipped = 0
         self._silent: set[str] = set()
         self._stretches: dict[str, Stretch | None] = {}
 
@@ -76,7 +77,9 @@ class Edge:
         if slot_ms < last_ms:
             now = self.clock.now()
             self.log.add_event(Event("clock-step-back", now.wall_ms, {"last_slot_ms": str(last_ms)}), now)
+        began = self.clock.now()
         sample = await sample_slot(self.buses, self.plan, slot_ms, self.clock)
+        self._tell_pace(began, self.clock.now())
         self._tell_silence(sample)
         self._tell_frozen(sample)
         with self.spool.transaction():
@@ -85,6 +88,22 @@ class Edge:
         crash_point("edge.committed")
         self.courier.wake.set()
         self._prune()
+
+    def _tell_pace(self, began: PlantTime, ended: PlantTime) -> None:
+        """Says once that samples take so long that slots are skipped, and at the end how many were."""
+        interval_s, took_ms = self.settings.edge.interval_s, ended.mono_ms - began.mono_ms
+        skipped = slots_within(began.wall_ms, took_ms, interval_s * 1000)
+        if skipped and not self._skipped:
+            _log.warning(
+                "a sample took %.1f s, longer than the interval of %d s: slots are skipped;"
+                " see which meter answers slowly, or lengthen interval_s",
+                took_ms / 1000,
+                interval_s,
+            )
+        if self._skipped and not skipped:
+            _log.info("samples keep the interval of %d s again; %d slots were skipped", interval_s, self._skipped)
+            self._skipped = 0
+        self._skipped += skipped
 
     def _tell_silence(self, sample: Sample) -> None:
         """Says once that a meter stopped to answer, and once that it is back; each error itself is in the leaf."""
@@ -116,6 +135,8 @@ class Edge:
 
     async def stop(self) -> None:
         """Cuts what is open, logs the stop and gives the last leaves a little time."""
+        if self._skipped:
+            _log.warning("%d slots were skipped up to the end because samples took too long", self._skipped)
         if self.log.started:
             now = self.clock.now()
             self.log.cut(now)

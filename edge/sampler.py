@@ -32,6 +32,11 @@ def next_slot(now_ms: int, interval_ms: int) -> int:
     return (now_ms // interval_ms + 1) * interval_ms
 
 
+def slots_within(began_ms: int, took_ms: int, interval_ms: int) -> int:
+    """How many slots begin in the `took_ms` after `began_ms`: those that a sample of that length lets pass."""
+    return (began_ms + took_ms) // interval_ms - began_ms // interval_ms
+
+
 async def sample_slot(buses: Mapping[str, Reads], plan: Plan, slot_ms: int, clock: PlantClock) -> Sample:
     """All blocks of one slot, in the order of the plan.
 

@@ -23,7 +23,7 @@ from grafana.panels import (
     timeline,
     uid_of,
 )  # fmt: skip
-from grafana.parts import CORRECT, completeness_steps, emission_columns, links, state_map, text
+from grafana.parts import CORRECT, completeness_steps, emission_columns, links, refused_column, state_map, text
 
 NAME = "fleet"
 
@@ -119,6 +119,7 @@ def _today(place: Place) -> list[Json]:
         Column("amount", say("amount"), "none"),
         Column("unit", say("unit")),
         Column("completeness", say("completeness"), "percentunit", thresholds=completeness_steps()),
+        refused_column(say),
     ]
     return [
         rows(
@@ -130,7 +131,7 @@ def _today(place: Place) -> list[Json]:
         rows(
             text(say, "Quantities of the newest day"),
             Size(12, 9),
-            Target(flux.latest_days(q.DAY, "amount", "completeness")),
+            Target(flux.latest_days(q.DAY, "amount", "completeness", "refused")),
             columns,
         ),
     ]

@@ -5,21 +5,27 @@
 
 from __future__ import annotations
 
-from grafana.queries import EDGE, EMISSIONS, FLUX, HEALTH, Measured, Query
+from grafana.queries import DAY, EDGE, EMISSIONS, FLUX, HEALTH, Measured, Query
 
 PRESENT = "10m"
 LATEST_DAY = "48h"
+REFUSED = DAY["refused"]
+_LACKS_REDUCTIONS = f"if exists r.{EMISSIONS['reductions_tco2']} then 0 else 1"
 
 
 def last_rows(measured: Measured, fields: tuple[str, ...], start: str, *, chosen: bool) -> str:
-    """The last row of each series as one table row: its tags and `fields`."""
+    """The last value of each field as table rows: tags and `fields`. Right where every row has all of the fields."""
+    return _rows(measured, fields, start, "\n  |> last()", chosen=chosen)
+
+
+def _rows(measured: Measured, fields: tuple[str, ...], start: str, of_each: str, *, chosen: bool) -> str:
+    """Rows from `start` on: tags and `fields`, with `of_each` applied to every field's series alone."""
     either = " or ".join(f'r._field == "{measured[field]}"' for field in fields)
     site = "\n  |> filter(fn: (r) => r.site =~ /^${site:regex}$/)" if chosen else ""
     keys = ", ".join(f'"{one}"' for one in ("_time", *measured.tags))
     return f"""from(bucket: v.defaultBucket)
   |> range(start: {start}, stop: v.timeRangeStop)
-  |> filter(fn: (r) => r._measurement == "{measured.name}" and ({either})){site}
-  |> last()
+  |> filter(fn: (r) => r._measurement == "{measured.name}" and ({either})){site}{of_each}
   |> pivot(rowKey: [{keys}], columnKey: ["_field"], valueColumn: "_value")"""
 
 
@@ -163,10 +169,23 @@ def edge_lines() -> Query:
 
 
 def latest_days(measured: Measured, *fields: str) -> Query:
-    """The newest local day of each series as a table row."""
-    rows = last_rows(measured, fields, f"date.sub(d: {LATEST_DAY}, from: v.timeRangeStop)", chosen=True)
-    kept = ", ".join(f'"{one}"' for one in ("_time", *measured.tags, *fields))
-    return flux(f'{rows}\n  |> group()\n  |> keep(columns: [{kept}])\n  |> sort(columns: ["site", "_time"])')
+    """The newest local day of each series as a table row: what a refused day lacks is not taken from an older one.
+
+    By limit(): last() over whole rows would turn what is absent into 0.
+    """
+    every = _rows(measured, fields, f"date.sub(d: {LATEST_DAY}, from: v.timeRangeStop)", "", chosen=True)
+    tags = ", ".join(f'"{one}"' for one in measured.tags)
+    kept = ", ".join(f'"{one}"' for one in ("_time", *measured.tags, *fields, REFUSED))
+    refused = "" if REFUSED in fields else f"\n  |> map(fn: (r) => ({{r with {REFUSED}: {_LACKS_REDUCTIONS}}}))"
+    return flux(
+        f"""{every}
+  |> group(columns: [{tags}])
+  |> sort(columns: ["_time"], desc: true)
+  |> limit(n: 1)
+  |> group(){refused}
+  |> keep(columns: [{kept}])
+  |> sort(columns: ["site", "_time"])"""
+    )
 
 
 def draft(field: str) -> Query:

@@ -255,8 +255,11 @@ def value_map(texts: Mapping[int, tuple[str, str]] | Mapping[str, tuple[str, str
     return [{"type": "value", "options": options}]
 
 
-def query_variable(name: str, label: str, uid: str, query: str, *, multi: bool) -> Json:
-    """A variable whose values a query gives; with `multi` also all of them, which is where it begins."""
+def query_variable(name: str, label: str, uid: str, query: str, *, multi: bool, listed: bool = False) -> Json:
+    """A variable whose values a query gives; with `multi` also all of them, which is where it begins.
+
+    All stands for anything at all, or where `listed` for the values of the query alone, joined by Grafana.
+    """
     everything = {"text": "All", "value": "$__all"}
     return {
         "type": "query",
@@ -274,7 +277,7 @@ def query_variable(name: str, label: str, uid: str, query: str, *, multi: bool) 
         "includeAll": multi,
         "options": [],
         "current": everything if multi else {},
-    } | ({"allValue": ".*"} if multi else {})
+    } | ({"allValue": ".*"} if multi and not listed else {})
 
 
 def interval_variable(name: str, label: str, values: Sequence[str], chosen: str) -> Json:

@@ -83,8 +83,14 @@ def emission_columns(say: Say) -> list[Column]:
         Column("project_tco2", say("project tCO2"), "suffix:tCO2"),
         Column("reductions_tco2", say("reductions tCO2"), "suffix:tCO2"),
         Column("completeness", say("completeness"), "percentunit", thresholds=completeness_steps()),
+        refused_column(say),
         Column("locked", say("state"), "none", locked),
     ]
+
+
+def refused_column(say: Say) -> Column:
+    """Whether a day has no figure because it was refused."""
+    return Column("refused", say("refused"), "none", value_map({0: (say("no"), GREEN), 1: (say("yes"), RED)}))
 
 
 def meter_variables(say: Say, *, many_plants: bool) -> list[Json]:

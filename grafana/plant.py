@@ -48,7 +48,7 @@ def build(place: Place) -> Json:
     )
     variables = [
         *meter_variables(say, many_plants=False),
-        query_variable("register", say("Register"), q.INFLUXQL, counters, multi=True),
+        query_variable("register", say("Register"), q.INFLUXQL, counters, multi=True, listed=True),
         query_variable("gauge", say("Quantity"), q.INFLUXQL, gauges, multi=False),
         interval_variable("slot", say("Interval at least"), SLOTS, "15m"),
     ]

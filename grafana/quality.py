@@ -22,7 +22,7 @@ from grafana.panels import (
     rows,
     value_map,
 )  # fmt: skip
-from grafana.parts import completeness_steps, links, meter_variables, quality_map, state_words, text
+from grafana.parts import completeness_steps, links, meter_variables, quality_map, refused_column, state_words, text
 
 NAME = "quality"
 METER = "$tag_edge $tag_meter"
@@ -51,7 +51,7 @@ def _completeness(place: Place) -> list[Json]:
         Column("unit", say("unit")),
         Column("completeness", say("completeness"), "percentunit", thresholds=completeness_steps()),
         Column("incidents", say("incidents"), "none"),
-        Column("refused", say("refused"), "none", value_map({0: (say("no"), GREEN), 1: (say("yes"), RED)})),
+        refused_column(say),
     ]
     return [
         grid(

@@ -72,11 +72,11 @@ class Grafana:
 
     def version(self) -> str:
         """Grafana's version as it says it; GrafanaRefused below the oldest one that we write to."""
-        settings = self._asked("its settings", lambda: self._api.client.GET("/frontend/settings"))
+        settings = self._asked("its settings", lambda: self._api.client.GET("/frontend/settings"), first=True)
         info = settings.get("buildInfo") if isinstance(settings, dict) else None
         version = info.get("version") if isinstance(info, dict) else None
         if not isinstance(version, str):
-            raise GrafanaUnreachable(f"{self.url} answers, but not as Grafana does; check the address and its path")
+            raise self._none_there("it does not say its version")
         if major(version) < LEAST_MAJOR:
             raise GrafanaRefused(f"Grafana is {version}, the oldest that we write to is {LEAST_MAJOR}.0; update it")
         return version
@@ -159,19 +159,27 @@ class Grafana:
             return answer
         raise GrafanaUnreachable(f"{what}: {self.url} answers, but not as Grafana does; check the address and its path")
 
-    def _asked(self, what: str, ask: Callable[[], Any], *, missing: bool = False) -> Any:  # noqa: ANN401 - JSON
-        """What Grafana answers; with `missing`, None where it says 404."""
+    def _asked(self, what: str, ask: Callable[[], Any], *, missing: bool = False, first: bool = False) -> Any:  # noqa: ANN401 - JSON
+        """What Grafana answers; with `missing`, None where it says 404.
+
+        At `first` nobody knows yet that it is one: only its own 401 and 403 are refusals then.
+        """
         try:
             return ask()
         except GrafanaClientError as error:
             if missing and error.status_code == NOT_FOUND:
                 return None
+            if first and not _refuses_as_grafana(error):
+                raise self._none_there(f"it answers {error.status_code}") from error
             raise self._refused(what, error) from error
         except GrafanaException as error:
             code = f"answered {error.status_code}" if error.status_code else "did not answer in time"
             raise GrafanaUnreachable(f"{what}: Grafana at {self.url} {code} ({_short(error.message)})") from error
         except (RequestException, ValueError) as error:
             raise GrafanaUnreachable(f"{what}: Grafana at {self.url} cannot be asked ({_short(error)})") from error
+
+    def _none_there(self, why: str) -> GrafanaUnreachable:
+        return GrafanaUnreachable(f"{self.url} is not a Grafana ({why}): check address and path")
 
     def _refused(self, what: str, error: GrafanaClientError) -> GrafanaRefused:
         said = _short(error.response.get("message") if isinstance(error.response, dict) else error.message)
@@ -180,6 +188,17 @@ class Grafana:
             FORBIDDEN: "; give the service account the role Admin, or rights to all of these",
         }.get(error.status_code, "")
         return GrafanaRefused(f"{what}: Grafana refuses with {error.status_code} ({said}){advice}")
+
+
+def _refuses_as_grafana(error: GrafanaClientError) -> bool:
+    """Whether a refusal of the first question can be Grafana's own: InfluxDB's has a word for its code."""
+    said = error.response
+    return (
+        error.status_code in (NOBODY, FORBIDDEN)
+        and isinstance(said, dict)
+        and "message" in said
+        and not isinstance(said.get("code"), str)
+    )
 
 
 def _listed(answer: object, what: str) -> list[Json]:

@@ -199,7 +199,9 @@ def _rules(grafana: Grafana, wish: Wish) -> Iterator[Item]:
                 f"alert rule {alert.uid} is there and has no label source={TAG}: somebody else's; delete it"
             )
         put = _put_rule(grafana, body, new=remote is None, editable=wish.editable)
-        yield _item("alert rule", alert.uid, remote, holds(remote, body), put)
+        # A rule that was written without --editable keeps its provenance, which is what forbids editing.
+        held = holds(remote, body) and not (wish.editable and remote is not None and remote.get("provenance"))
+        yield _item("alert rule", alert.uid, remote, held, put)
 
 
 def _our_rule(remote: Json) -> bool:

@@ -25,10 +25,11 @@ class NotAlive(NotReachable):
 
 
 class Sign(NamedTuple):
-    """The last sign of life: its age, and what stood in the room's way ("" while nothing does)."""
+    """The last sign of life: its age, what stood in the room's way, what it does without meanwhile ("" for none)."""
 
     age_s: float
     trouble: str
+    without: str
 
 
 class Alive:
@@ -38,19 +39,22 @@ class Alive:
         """`now_s` is the machine's time in UTC seconds."""
         self._path = path
         self._now_s = now_s
-        self._written: tuple[float, str] | None = None
+        self._written: tuple[float, str, str] | None = None
 
-    def beat(self, trouble: str = "") -> None:
-        """The loop has come round; `trouble` is one sentence. Raises OSError where the file cannot be written."""
-        now_s = self._now_s()
+    def beat(self, trouble: str = "", without: str = "") -> None:
+        """The loop has come round; each is one sentence. Raises OSError where the file cannot be written.
+
+        `trouble` keeps the room from its work; `without` does not, and is only told.
+        """
+        now_s, said = self._now_s(), (trouble[:MAX_SAID_CHARS], without[:MAX_SAID_CHARS])
         if self._path is None or (
-            self._written is not None and self._written[1] == trouble and 0 <= now_s - self._written[0] < EVERY_S
+            self._written is not None and self._written[1:] == said and 0 <= now_s - self._written[0] < EVERY_S
         ):
             return
         new = self._path.with_name(f"{self._path.name}.new")
-        new.write_text(json.dumps({"at_s": now_s, "trouble": trouble[:MAX_SAID_CHARS]}), encoding="utf-8")
+        new.write_text(json.dumps({"at_s": now_s, "trouble": said[0], "without": said[1]}), encoding="utf-8")
         os.replace(new, self._path)  # noqa: PTH105 - as elsewhere
-        self._written = (now_s, trouble)
+        self._written = (now_s, *said)
 
     def end(self) -> None:
         """The room ends by itself: no sign is left."""
@@ -64,7 +68,7 @@ def check(path: Path, limit_s: float, now_s: float) -> Sign:
     try:
         with path.open("rb") as file:
             told = json.loads(file.read(MAX_FILE_BYTES))
-        sign = Sign(now_s - float(told["at_s"]), str(told["trouble"]))
+        sign = Sign(now_s - float(told["at_s"]), str(told["trouble"]), str(told["without"]))
     except FileNotFoundError as error:
         raise NotAlive(f"there is no sign of life {path}: the room does not run, or has just started") from error
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -16,6 +16,7 @@ from hakari.errors import BadConfiguration
 FIRST_YEAR = 1990
 LAST_YEAR = 2200
 MAX_ZONE_CHARS = 60
+_OF_MACHINE = frozenset({"localtime", "posixrules", "factory", "posix", "right"})
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*")
 _ONE_MS = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,6 +65,11 @@ def zone_of(name: str) -> ZoneInfo:
     """The time zone of an IANA name such as `Asia/Tokyo`; ZoneUnknown otherwise."""
     if not name:
         raise ZoneUnknown("the time zone is missing; give the plant's as an IANA name such as Asia/Tokyo")
+    if name.partition("/")[0].casefold() in _OF_MACHINE:
+        raise ZoneUnknown(
+            f"time zone {name[:MAX_ZONE_CHARS]!r} is no place's and depends on the machine; use the plant's IANA name"
+            " such as Asia/Tokyo"
+        )
     if len(name) <= MAX_ZONE_CHARS and _ZONE.fullmatch(name):
         try:
             return ZoneInfo(name)

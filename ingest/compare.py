@@ -1,22 +1,25 @@
 """The readings view against the evidence log, point by point and UTC day by UTC day: what locking asks, for everything.
 
 Guaranteed: every row that the leaves below the view's cursors give is held against the view's, in type, raw bits,
-scale and quality; a day that differs is named. Only what differs is held in memory, so that a year can be compared.
+scale and quality; a row of the view that no leaf gives is found, whatever it says of itself, and a day's summary that
+is not that of its rows; a day that differs is named. Rows of leaves beyond the cursor may lack, as while they are fed,
+and must be right where they are there. Only what differs is held in memory, so that a year can be compared.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from hakari.errors import DataProblem
 from hakari.names import Origin
 from hakari.store.configurations import LoggedConfigurations
+from hakari.store.days import once_over, summarise
 from hakari.store.evidence import EvidenceLog
-from hakari.store.view import ReadingsView
+from hakari.store.view import ReadingsView, ViewDay
 from hakari.wire.envelope import inflate
 from hakari.wire.leaf import decode
 from hakari.wire.rows import Place, Row, derive
@@ -26,13 +29,18 @@ FOREVER_MS = (-(2**62), 2**62)
 MAX_DAYS_LOOKED_INTO = 100
 SUM_BYTES = 16
 SUM_LIMIT = 1 << 8 * SUM_BYTES
+SUMMARY_TRIES = 3
+SUMMARY = "day summary"
 
 Day = tuple[str, int]
 Identity = tuple[int, int, int, str, int]
 
 
 class DayDifference(NamedTuple):
-    """One UTC day of one point: rows that the view lacks, has beyond the leaves, or has otherwise, and in what."""
+    """One UTC day of one point: rows that the view lacks, has beyond the leaves, or has otherwise, and in what.
+
+    Of a day whose rows are right while what the view keeps of them is not, `fields` has "day summary" alone.
+    """
 
     point: str
     day: str
@@ -43,7 +51,7 @@ class DayDifference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What was held against each other; `behind` leaves are not in the view yet, so nothing is said of them.
+    """What was held against each other; `behind` leaves are not in the view yet; their rows may lack.
 
     `day_count` days differ, of which `days` has the first hundred.
     """
@@ -58,24 +66,81 @@ class Comparison(NamedTuple):
 
 def compare(evidence: EvidenceLog, view: ReadingsView, progress: Callable[[int], None]) -> Comparison:
     """Holds the view against the evidence log; `progress` is told of leaves as they are read."""
-    heads = {origin: evidence.head(origin).size for origin in evidence.origins()}
-    sizes = {o: min(size, view.cursor(o.edge_id, o.epoch)) for o, size in heads.items()}
-    by_place = {(origin.edge_id, origin.epoch): size for origin, size in sizes.items()}
+    extent = _Extent(evidence, view)
     rows = 0
-    leaves: dict[Day, list[int]] = {}
-    for row in _rows_of_leaves(evidence, sizes, progress):
-        rows += 1
-        _add(leaves, row)
-    viewed: dict[Day, list[int]] = {}
-    points = sorted({point for point, _ in leaves} | set(view.points()))
+    leaves: dict[Day, _Sums] = {}
+    for row in _rows_of_leaves(evidence, extent.heads, progress):
+        rows += extent.due(row)
+        _add(leaves, row, extent)
+    viewed: dict[Day, _Sums] = {}
+    summaries: list[Day] = []
+    # Under "" the view gives what somebody has written there without a point.
+    points = sorted({point for point, _ in leaves} | {"", *view.points()})
     for point in points:
-        for row in _rows_of_view(view, point, by_place):
-            _add(viewed, row)
-    different = sorted(day for day in leaves.keys() | viewed.keys() if leaves.get(day) != viewed.get(day))
-    shown = different[:MAX_DAYS_LOOKED_INTO]
-    behind = sum(heads.values()) - sum(sizes.values())
-    found = list(_look_into(shown, evidence, view, sizes, by_place)) if shown else []
-    return Comparison(sum(sizes.values()), rows, len(points), behind, len(different), found)
+        summaries += _forged_summaries(view, point, lambda row: _add(viewed, row, extent) if extent.held(row) else None)
+    different, doubtful = [], []
+    for day in sorted(leaves.keys() | viewed.keys()):
+        told, held = leaves.get(day, _NOTHING), viewed.get(day, _NOTHING)
+        if told.due != held.due:
+            different.append(day)
+        elif held.fed not in (_NOTHING.fed, told.fed):
+            doubtful.append(day)
+    found = list(_look_into(different[:MAX_DAYS_LOOKED_INTO], evidence, view, extent))
+    for at in range(0, len(doubtful), MAX_DAYS_LOOKED_INTO):
+        some = doubtful[at : at + MAX_DAYS_LOOKED_INTO]  # in order, as they are looked into
+        for day, one in zip(some, _look_into(some, evidence, view, extent), strict=True):
+            if one.extra or one.altered:
+                different.append(day)
+                found.append(one)
+    known = set(different)
+    forged = [day for day in summaries if day not in known]
+    found += [DayDifference(point, _date(start_ms), 0, 0, 0, [SUMMARY]) for point, start_ms in forged]
+    shown = sorted(found, key=lambda one: one[:2])[:MAX_DAYS_LOOKED_INTO]
+    named = len({point for point in points if point})
+    return Comparison(extent.leaves, rows, named, extent.behind, len(different) + len(forged), shown)
+
+
+class _Sums:
+    """How many rows of a day there are and the sum of their hashes: of leaves below the cursor, and beyond it.
+
+    Sums of hashes do not depend on the order; a row that is there twice adds twice. Not Python's own hash, in which two
+    errors of opposite sign cancel out now and then.
+    """
+
+    def __init__(self) -> None:
+        self.due = (0, 0)
+        self.fed = (0, 0)
+
+
+_NOTHING = _Sums()
+
+
+class _Extent:
+    """How far the leaves and the view are when the comparison begins."""
+
+    def __init__(self, evidence: EvidenceLog, view: ReadingsView) -> None:
+        # Cursors first: a leaf that comes between is beyond them.
+        cursors = {origin: view.cursor(origin.edge_id, origin.epoch) for origin in evidence.origins()}
+        self.heads = {origin: evidence.head(origin).size for origin in cursors}
+        sizes = {origin: min(size, cursors[origin]) for origin, size in self.heads.items()}
+        self.leaves = sum(sizes.values())
+        self.behind = sum(self.heads.values()) - self.leaves
+        self._evidence = evidence
+        self._sizes = {(origin.edge_id, origin.epoch): size for origin, size in sizes.items()}
+        self._origins = {(origin.edge_id, origin.epoch): origin for origin in cursors}
+
+    def due(self, row: Row) -> bool:
+        """Whether the row must be in the view, or by no means: only a leaf from the cursor to the head may lack."""
+        origin = self._origin(row)
+        return origin is None or row.leaf < self._sizes[origin.edge_id, origin.epoch] or row.leaf >= self.heads[origin]
+
+    def held(self, row: Row) -> bool:
+        """Whether a row of the view is held against the leaves: not where its leaf came after the comparison began."""
+        origin = self._origin(row)
+        return origin is None or row.leaf < self.heads[origin] or row.leaf >= self._evidence.head(origin).size
+
+    def _origin(self, row: Row) -> Origin | None:
+        return self._origins.get((row.point.split("/", 1)[0], row.epoch))
 
 
 def _rows_of_leaves(
@@ -98,46 +163,60 @@ def _rows_of_leaves(
                 continue  # It gives no rows to the view either, which lists it as refused.
 
 
-def _rows_of_view(
-    view: ReadingsView, point: str, by_place: Mapping[tuple[str, int], int], start_ms: int | None = None
-) -> Iterator[Row]:
-    """The view's rows of leaves that are compared, and those of no known leaf; of one day where it is given."""
-    edge_id = point.split("/", 1)[0]
-    span = FOREVER_MS if start_ms is None else (start_ms, start_ms + DAY_MS)
-    for row in view.read(point, *span):
-        if row.leaf < by_place.get((edge_id, row.epoch), row.leaf + 1):
+def _forged_summaries(view: ReadingsView, point: str, take: Callable[[Row], None]) -> list[Day]:
+    """Lets `take` have every row of the view; the days of which the view says otherwise than those rows do.
+
+    A view that is fed meanwhile is asked again.
+    """
+
+    def taken() -> Iterator[Row]:
+        for row in view.read(point, *FOREVER_MS):
+            take(row)
             yield row
 
+    rows: Iterable[Row] = taken()
+    forged: set[int] = set()
+    for _ in range(SUMMARY_TRIES):
+        made = _by_day(once_over(list(summarise(point, rows)), (), lambda a, b: view.read(point, a, b)))
+        told = _by_day(view.days(point, *FOREVER_MS))
+        forged = {day for day in made.keys() | told.keys() if made.get(day) != told.get(day)}
+        if not forged:
+            break
+        rows = view.read(point, *FOREVER_MS)
+    return [(point, day) for day in sorted(forged)]
 
-def _add(days: dict[Day, list[int]], row: Row) -> None:
-    """Counts a row into its day. Sums of hashes do not depend on the order; a row that is there twice adds twice.
 
-    Not Python's own hash, in which two errors of opposite sign cancel out now and then.
-    """
-    sums = days.setdefault((row.point, row.t_ms // DAY_MS * DAY_MS), [0, 0])
-    sums[0] += 1
+def _by_day(days: Iterable[ViewDay]) -> dict[int, ViewDay]:
+    return {day.start_ms: day for day in days}
+
+
+def _add(days: dict[Day, _Sums], row: Row, extent: _Extent) -> None:
+    """Counts a row into its day."""
+    sums = days.setdefault((row.point, row.t_ms // DAY_MS * DAY_MS), _Sums())
     digest = hashlib.blake2b(repr((_identity(row), _content(row))).encode(), digest_size=SUM_BYTES).digest()
-    sums[1] = (sums[1] + int.from_bytes(digest)) % SUM_LIMIT
+    number = int.from_bytes(digest)
+    if extent.due(row):
+        sums.due = sums.due[0] + 1, (sums.due[1] + number) % SUM_LIMIT
+    else:
+        sums.fed = sums.fed[0] + 1, (sums.fed[1] + number) % SUM_LIMIT
 
 
 def _look_into(
-    days: Iterable[Day],
-    evidence: EvidenceLog,
-    view: ReadingsView,
-    sizes: Mapping[Origin, int],
-    by_place: Mapping[tuple[str, int], int],
+    days: Sequence[Day], evidence: EvidenceLog, view: ReadingsView, extent: _Extent
 ) -> Iterator[DayDifference]:
     """What differs on each of `days`: the leaves are read once more, for their points alone."""
     wanted = set(days)
     points = frozenset(point for point, _ in wanted)
     leaves: dict[Day, list[Row]] = {day: [] for day in wanted}
-    for row in _rows_of_leaves(evidence, sizes, lambda _: None, points):
+    for row in _rows_of_leaves(evidence, extent.heads, lambda _: None, points) if wanted else ():
         day = row.point, row.t_ms // DAY_MS * DAY_MS
         if day in leaves:
             leaves[day].append(row)
     for point, start_ms in sorted(wanted):
-        viewed = _rows_of_view(view, point, by_place, start_ms)
-        yield difference(point, start_ms, leaves[point, start_ms], viewed)
+        viewed = [row for row in view.read(point, start_ms, start_ms + DAY_MS) if extent.held(row)]
+        there = {_identity(row) for row in viewed}
+        told = (row for row in leaves[point, start_ms] if extent.due(row) or _identity(row) in there)
+        yield difference(point, start_ms, told, viewed)
 
 
 def difference(point: str, start_ms: int, leaves: Iterable[Row], viewed: Iterable[Row]) -> DayDifference:
@@ -152,10 +231,18 @@ def difference(point: str, start_ms: int, leaves: Iterable[Row], viewed: Iterabl
         altered, missing, extra = altered + both, missing + lost.total() - both, extra + found.total() - both
         for one, other in zip(lost.elements(), found.elements(), strict=False):
             fields |= {name for name, a, b in zip(_FIELDS, one, other, strict=True) if a != b}
-    day = f"{datetime.fromtimestamp(start_ms // 1000, UTC):%Y-%m-%d}"
-    return DayDifference(point, day, missing, extra, altered, sorted(fields))
+    return DayDifference(point, _date(start_ms), missing, extra, altered, sorted(fields))
 
 
+def _date(start_ms: int) -> str:
+    """The UTC day as ISO 8601; beyond the years that have a form there, its start in milliseconds."""
+    try:
+        return (_EPOCH + timedelta(milliseconds=start_ms)).date().isoformat()
+    except OverflowError:
+        return f"{start_ms} ms"
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIELDS = ("type", "raw", "exponent", "quality")
 
 

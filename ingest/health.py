@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import DecimalException
 from typing import NamedTuple
 
 from hakari.log.roster import Roster
 from hakari.names import BadName, check_local, point_id
 from hakari.quality import Quality
 from hakari.registers.profile import Point
-from hakari.registers.reading import exact_value
+from hakari.store.days import value_of
 from hakari.store.operations import EdgeHealth, PointHealth
 from hakari.wire.configuration import Meter, MeteringConfiguration
 from hakari.wire.rows import MAX_FUTURE_MS, Row
@@ -103,7 +102,11 @@ class _Seen:
         self._bits = 0
 
     def add(self, row: Row) -> None:
-        """Takes one reading; in any order, and again without any effect."""
+        """Takes one reading; again without any effect.
+
+        In any order, but for `changed_ms`: a reading that comes after a later one does not tell when the register
+        moved, until the point is recovered from the view, in order, after the next start.
+        """
         if self.last is None or row.t_ms > self.last[0]:
             self.last = (row.t_ms, row.quality)
         elif row.t_ms == self.last[0]:
@@ -205,9 +208,10 @@ def countable(row: Row, received_ms: int) -> bool:
 
 def shown_value(row: Row) -> float | None:
     """The reading's value for people, None where a float cannot show it."""
+    exact = value_of(row.type, row.raw, row.exponent)
     try:
-        value = float(exact_value(row.type, row.raw, row.exponent))
-    except (DecimalException, OverflowError):
+        value = math.nan if exact is None else float(exact)
+    except OverflowError:
         return None
     return value if math.isfinite(value) else None
 

@@ -167,7 +167,7 @@ def _loop(
         worker.send_marks(now_ms)
         if isinstance(clock, SystemClock):
             feeding.told(now_ms)
-        alive.beat(inbox.refusal or feeding.trouble)
+        alive.beat(inbox.refusal, feeding.trouble)
         now_s = time.monotonic()
         if now_s - checked >= ROSTER_CHECK_S:
             checked = now_s

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hakari.errors import DataProblem
 from hakari.log.roster import Roster
-from hakari.names import Origin
+from hakari.names import MAX_EPOCH, Origin
 from hakari.quality import Quality
 from hakari.store.configurations import LoggedConfigurations
 from hakari.store.evidence import EvidenceLog, Head, StoredLeaf
@@ -27,6 +27,7 @@ MAX_SLOTS_READ = 3000  # of a point whose slots are shorter than 29 s only the l
 FROZEN_DAYS = 7
 LOST_DAYS = 40
 MAX_RECEIVED = 50_000
+MAX_LEAF = 1 << 53
 
 ReceivedMs = Callable[[Row], int]
 
@@ -73,6 +74,8 @@ class Standings:
 
     def received_ms(self, row: Row, namespace: str, edge_id: str) -> int:
         """When the leaf of a row was received; of one that is not there the row's own slot."""
+        if not (0 <= row.epoch <= MAX_EPOCH and 0 <= row.leaf < MAX_LEAF):
+            return row.t_ms
         place = (Origin(namespace, edge_id, row.epoch), row.leaf)
         known = self._received.get(place)
         if known is None:

@@ -27,14 +27,18 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_config
 @_json
 def status(config: Path, *, as_json: bool) -> None:
-    """Show the running ingest's last sign of life; exit code 4 where it hangs or the broker lets it do nothing."""
+    """Show the running ingest's last sign of life; exit code 4 where it hangs or the broker lets it do nothing.
+
+    A readings view that cannot be reached is told and is no failure: leaves are stored and marked without it.
+    """
     settings = load_settings(config, os.environ)
     if not settings.ingest.alive_file:
         raise IngestSettingsInvalid(
             f"{config}: [ingest].alive_file is missing, so there is no sign of life; name a file"
         )
     sign = check(beside(config, settings.ingest.alive_file), SILENCE_LIMIT_S, time.time())
-    show(sign._asdict(), f"alive {sign.age_s:.0f} s ago", as_json)
+    without = f"; stores and marks leaves, but {sign.without}" if sign.without else ""
+    show(sign._asdict(), f"alive {sign.age_s:.0f} s ago{without}", as_json)
 
 
 @click.command("set-up")

@@ -119,14 +119,13 @@ def _made_text(made: Made) -> str:
 def _compared_text(found: Comparison) -> str:
     parts = []
     if found.days:
-        rows = [(d.point, d.day, d.missing, d.extra, d.altered, ", ".join(d.fields)) for d in found.days]
+        rows = [(d.point or "(no point)", *d[1:5], ", ".join(d.fields)) for d in found.days]
         head = ("point", "UTC day", "missing", "extra", "altered", "in")
         parts.append(table(head, rows, right=(2, 3, 4)))
         if found.day_count > len(found.days):
             parts.append(f"and {found.day_count - len(found.days)} more days")
-    verdict = (
-        f"{found.day_count} DAYS DIFFER; run: hakari view rebuild" if found.day_count else "the view says what they say"
-    )
-    behind = f", {found.behind} more leaves not in the view yet" if found.behind else ""
-    parts.append(f"{found.leaves} leaves, {found.rows} rows, {found.points} points{behind}: {verdict}")
+    verdict = f"{found.behind} leaves are not in the view yet" if found.behind else "the view says what they say"
+    if found.day_count:
+        verdict = f"{found.day_count} DAYS DIFFER; run: hakari view rebuild"
+    parts.append(f"{found.leaves} leaves, {found.rows} rows, {found.points} points: {verdict}")
     return "\n\n".join(parts)

@@ -1,7 +1,7 @@
 """`hakari view total`: how far a cumulative register ran in a period, as the view has it, for an operator's eye.
 
 Credits nothing: calc decides, from the evidence, what a fall of the register means and what a gap is worth. Inside
-the period the days' summaries tell; rows are read of the two days alone in which it starts and ends.
+the period the days' summaries tell; only of the two days in which it starts and ends are rows asked for.
 """
 
 from __future__ import annotations
@@ -66,8 +66,11 @@ class Total(NamedTuple):
 
     @property
     def completeness(self) -> Decimal | None:
-        """Good slots ÷ expected slots, for people: rounded down to six digits; None where none are expected."""
-        if not self.expected_slots:
+        """Good slots ÷ expected slots, for people: rounded down to six digits.
+
+        None where none are expected, or where there are more than are expected: the interval is another one inside.
+        """
+        if not self.expected_slots or self.good_slots > self.expected_slots:
             return None
         return Decimal(self.good_slots * 10**SHARE_DIGITS // self.expected_slots).scaleb(-SHARE_DIGITS)
 
@@ -129,6 +132,8 @@ def _difference(first: Row | None, last: Row | None, falls: int) -> tuple[Decima
         return None, f"there is no GOOD reading at or before its start, nor in the {LOOK_BACK_MS // DAY_MS} days before"
     if falls:
         return None, f"the register fell {falls} times; calc decides what that was"
+    if first == last:
+        return None, f"there is no GOOD reading after the one at {time_text(first.t_ms)}"
     start, end = (value_of(*row[2:5]) if row else None for row in (first, last))
     if start is None or end is None:
         return None, "a boundary reading has no exact value"

@@ -6,8 +6,8 @@ import math
 from fractions import Fraction
 
 from simulate import noise
-from simulate.solar import END_MS, MS_PER_DAY, SLOT_MS
-from simulate.source import MS_PER_HOUR, Integrator, Source, Span
+from simulate.solar import MS_PER_DAY, SLOT_MS, span_from
+from simulate.source import MS_PER_HOUR, Integrator, Source
 
 HEATING_LIMIT_C = 17.0  # no space heating above this outdoor temperature
 DESIGN_OUTDOOR_C = -15.0  # full capacity at this outdoor temperature
@@ -24,7 +24,7 @@ class BoilerModel(Source):
 
     def __init__(self, seed: int, *, capacity_w: float, mean_outdoor_c: float, start_ms: int) -> None:
         """`capacity_w` is the rated heat output; `mean_outdoor_c` the year's mean; counters are zero at `start_ms`."""
-        self.span = Span(start_ms, END_MS)
+        self.span = span_from(start_ms)
         self._seed = seed
         self._capacity_w = capacity_w
         self._mean_outdoor_c = mean_outdoor_c

@@ -13,8 +13,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from simulate import noise
-from simulate.solar import END_MS, MS_PER_DAY, SLOT_MS
-from simulate.source import MW_PER_W, Integrator, Source, Span
+from simulate.solar import MS_PER_DAY, SLOT_MS, span_from
+from simulate.source import MW_PER_W, Integrator, Source
 
 SETPOINT_C = Fraction(7)
 DESIGN_RISE_K = 5  # of the chilled water at full load, which fixes its flow
@@ -57,7 +57,7 @@ class ChillerModel(Source):
         self, seed: int, *, capacity_w: float, mean_outdoor_c: float, longitude_deg: float, start_ms: int
     ) -> None:
         """`capacity_w` is the rated cooling, `mean_outdoor_c` the year's mean; the counter is zero at `start_ms`."""
-        self.span = Span(start_ms, END_MS)
+        self.span = span_from(start_ms)
         self._seed = seed
         self._capacity_w = capacity_w
         self._mean_outdoor_c = mean_outdoor_c

@@ -72,7 +72,9 @@ def plants(
 ) -> None:
     """Serve the meters of PLANTS (TOML files) until SIGTERM; plant time runs with the clock."""
     wanted, at_ms = _faults(fault, faults), _moment_ms(at)
-    asyncio.run(run_plants(list(plants), at_ms, os.environ, lambda at: _say(at, as_json), wanted, _say_faults))
+    asyncio.run(
+        run_plants(list(plants), at_ms, os.environ, lambda at: _say(at, as_json), wanted, _say_faults, _say_waiting)
+    )
 
 
 @simulate.command()
@@ -159,3 +161,7 @@ def _say(addresses: dict[str, str], as_json: bool) -> None:
 def _say_faults(lines: list[str]) -> None:
     for line in lines:
         click.echo(f"fault: {line}", err=True)
+
+
+def _say_waiting(line: str) -> None:
+    click.echo(line, err=True)

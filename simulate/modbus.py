@@ -51,6 +51,11 @@ class PlantServer:
         self._server: ModbusTcpServer | None = None
         self.port = plant.port
 
+    def prepare(self) -> None:
+        """Counts every meter up to now, which may take seconds: afterwards no first request holds up the others."""
+        for unit in self._units.values():
+            unit.prepare()
+
     async def start(self) -> None:
         """Listens; `port` is then the port in use. PortTaken when it is not free."""
         server = _Server(self._units, (self._plant.host, self._plant.port))
@@ -95,10 +100,12 @@ class _Unit:
             return ExcCodes.ILLEGAL_ADDRESS, manner.delay_s
         return self._words(t_ms, address, count), manner.delay_s
 
+    def prepare(self) -> None:
+        """Computes the registers of now, as the first request would."""
+        self._fill(self._time_ms())
+
     def _words(self, t_ms: int, address: int, count: int) -> Words | ExcCodes:
-        if t_ms != self._filled_ms:
-            self._values = self._filled(t_ms)
-            self._filled_ms = t_ms
+        self._fill(t_ms)
         if self._meter.model.overlap:
             words = self._values.get(address, ())
             return words[:count] if len(words) >= count else ExcCodes.ILLEGAL_ADDRESS
@@ -106,6 +113,11 @@ class _Unit:
             return tuple(self._values[at][0] for at in range(address, address + count))
         except KeyError:
             return ExcCodes.ILLEGAL_ADDRESS
+
+    def _fill(self, t_ms: int) -> None:
+        if t_ms != self._filled_ms:
+            self._values = self._filled(t_ms)
+            self._filled_ms = t_ms
 
     def _filled(self, t_ms: int) -> dict[int, Words]:
         """Whole values by address where they overlap, else each word by its own."""

@@ -14,9 +14,11 @@ from simulate import broker
 from simulate.driver import Driver, Progress
 from simulate.faults import NEVER_MS, Fault
 from simulate.modbus import PlantServer, TimeMs
-from simulate.plant import ROOM, Plant, load_plant
+from simulate.plant import ROOM, Plant, load_plant, shown
 from simulate.scenario import Scenario, check_known
 from simulate.schedule import NO_FAULTS, Faults
+
+LONG_MS = 365 * 86_400_000  # to count a plant over more than this takes a second and more
 
 Addresses = dict[str, str]
 Say = Callable[[Addresses], None]
@@ -35,6 +37,7 @@ async def run_plants(
     say: Say,
     faults: Sequence[Fault] = (),
     say_faults: Callable[[list[str]], None] = lambda _: None,
+    say_waiting: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serves the plants' meters until SIGTERM or SIGINT; plant time is the wall clock, or runs on from `at_ms`."""
     shift_ms = 0 if at_ms is None else at_ms - _wall_ms()
@@ -43,6 +46,9 @@ async def run_plants(
         check_known(plant, _wall_ms() + shift_ms, _wall_ms() + shift_ms)
     schedule = Faults(faults, plants)
     schedule.check_within(_wall_ms() + shift_ms, NEVER_MS)
+    for plant in plants:
+        if _wall_ms() + shift_ms - plant.source.span.start_ms > LONG_MS:
+            say_waiting(f"plant {plant.name} counts from {shown(plant.source.span.start_ms)} on; this takes seconds")
     async with serving(plants, lambda: _wall_ms() + shift_ms, schedule) as addresses:
         say(addresses)
         say_faults(schedule.lines)
@@ -86,8 +92,10 @@ async def serving(plants: list[Plant], time_ms: TimeMs, faults: Faults = NO_FAUL
     servers: list[PlantServer] = []
     addresses: Addresses = {}
     try:
-        for plant in plants:
-            server = PlantServer(plant, time_ms, faults)
+        prepared = [PlantServer(plant, time_ms, faults) for plant in plants]
+        for server in prepared:  # all of them before one listens: it holds up the loop
+            server.prepare()
+        for plant, server in zip(plants, prepared, strict=True):
             await server.start()
             servers.append(server)
             addresses[plant.name] = f"{plant.host}:{server.port}"

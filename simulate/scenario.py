@@ -77,6 +77,7 @@ def check_known(plant: Plant, start_ms: int, end_ms: int) -> None:
         raise ScenarioInvalid(
             f"plant {plant.name} knows {shown(span.start_ms)} to {shown(span.end_ms)},"
             f" asked is {shown(start_ms)} to {shown(end_ms)}; choose times within (`simulate plants` takes --at)"
+            " or another `start` of its source"
         )
 
 

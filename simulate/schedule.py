@@ -6,7 +6,7 @@ import difflib
 import shlex
 import tomllib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +30,14 @@ class ScheduleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A schedule file: a `[[fault]]` each."""
 
     faults: Annotated[list[AnyFault], msgspec.Meta(min_length=1, max_length=MAX_FAULTS)] = msgspec.field(name="fault")
+
+
+class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A schedule file before its faults are looked at, each for itself, so that a refusal names the one."""
+
+    faults: Annotated[list[dict[str, object]], msgspec.Meta(min_length=1, max_length=MAX_FAULTS)] = msgspec.field(
+        name="fault"
+    )
 
 
 class Faults:
@@ -65,8 +73,21 @@ NO_FAULTS = Faults((), ())
 
 
 def load_schedule(path: Path) -> list[AnyFault]:
-    """The faults in the TOML file `path`; BadConfiguration says what cannot be used."""
+    """The faults in the TOML file `path`; BadConfiguration says what cannot be used, in the words of `parse_fault`."""
+    for number, table in enumerate(settings.load(path, _Written, ROOM, {}).faults, 1):
+        _check_table(f"{path}: fault {number}", table)
     return settings.load(path, ScheduleSettings, ROOM, {}).faults
+
+
+def _check_table(where: str, table: dict[str, object]) -> None:
+    """What no fault can be made of, told by its own kind instead of by all of them at once."""
+    kind = _kind_of(where, table)
+    times = {key: _moment(where, key, _as_text(value)) for key, value in table.items() if key in TIME_KEYS}
+    settings.convert(table | times, kind, where)
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
 def parse_fault(text: str) -> Fault:
@@ -147,6 +168,8 @@ def _meter(fault: Fault, plants: Sequence[Plant], where: str) -> tuple[Plant, Me
 
 def _quantity_problem(fault: Fault, meter: Meter) -> str:
     known = [name for name in meter.quantities if not fault.counters_only or name in meter.model.counters]
+    if not known:
+        return f"meter {meter.plate.serial} has no counter, which this kind needs; name another meter or kind"
     for name in fault.named():
         if name not in known:
             does = "counts" if fault.counters_only else "measures"

@@ -9,7 +9,7 @@ import math
 from fractions import Fraction
 
 from simulate import noise
-from simulate.source import Integrator, Source, Span
+from simulate.source import MAX_SLOTS, Integrator, Source, Span
 
 SLOT_MS = 300_000
 MS_PER_DAY = 86_400_000
@@ -17,6 +17,11 @@ PERFORMANCE_RATIO = 0.85
 NIGHT_SHARE = -0.0005  # the inverter's own use at night, as a share of its capacity
 DARK_BELOW = 0.02  # sine of the sun's height under which the inverter sleeps
 END_MS = 4_102_444_800_000  # 2100-01-01
+
+
+def span_from(start_ms: int) -> Span:
+    """What a seeded model knows that counts from `start_ms` on: as long as its counters can count, to 2100 at most."""
+    return Span(start_ms, min((start_ms // SLOT_MS + MAX_SLOTS) * SLOT_MS - 1, END_MS))
 
 
 class SolarModel(Source):
@@ -28,7 +33,7 @@ class SolarModel(Source):
         self, seed: int, *, capacity_w: float, latitude_deg: float, longitude_deg: float, start_ms: int
     ) -> None:
         """`capacity_w` is the rated power; counters are zero at `start_ms`."""
-        self.span = Span(start_ms, END_MS)
+        self.span = span_from(start_ms)
         self._seed = seed
         self._capacity_w = capacity_w
         self._latitude = math.radians(latitude_deg)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from simulate import noise
-from simulate.solar import END_MS, MS_PER_DAY, SLOT_MS
+from simulate.solar import MS_PER_DAY, SLOT_MS, span_from
 from simulate.source import MW_PER_W, Integrator, Source, Span
 
 POWER_FACTOR = 0.95
@@ -65,7 +65,7 @@ class TransformerModel(Source):
 
     def __init__(self, seed: int, *, rating: Rating, outages: int, longitude_deg: float, start_ms: int) -> None:
         """`outages` from 0 to 20; `longitude_deg` tells when its morning is; counters are zero at `start_ms`."""
-        self.span = Span(start_ms, END_MS)
+        self.span = span_from(start_ms)
         self._seed = seed
         self._rating = rating
         self._outages = outages

@@ -22,10 +22,10 @@ UNITS = "units"
 MAX_CLASSES = 200
 
 Standing = Literal["published", "second-hand", "recalled"]
-Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_]{0,39}$")]
-Code = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}\Z")]
+Code = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z")]
 Text = Annotated[str, msgspec.Meta(max_length=2000)]
-Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,30}(\.[0-9]{1,30})?$")]
+Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,30}(\.[0-9]{1,30})?\Z")]
 
 
 class MethodologyInvalid(BadConfiguration):
@@ -115,8 +115,8 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: Text
     parameter: list[Parameter]
     quantity: list[Quantity]
-    document: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]*$")] = ""
-    document_sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    document: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]*\Z")] = ""
+    document_sha256: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
     approver: Text = ""
     equipment_parameter: list[Parameter] = []
     class_parameter: list[ClassParameter] = []

@@ -29,12 +29,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from hakari.store.days import Columns, Course, Span, Summary
+from hakari.quality import Quality
+from hakari.store.days import DAY_MS, Columns, Course, Span, Summary
 from hakari.store.view import ViewDay
 from hakari.wire.rows import Row
 
 VERSION = 1
 MAX_ROWS = 200_000
+RAW_LIMIT = 1 << 64
+NEAR_LIMIT = 1 << 62
 MAX_BODY_BYTES = 64 * 1024 * 1024
 DEFLATE_LEVEL = 6
 HASH_BYTES = 16
@@ -46,6 +49,7 @@ WIDTHS = SIGNED_WIDTHS + "BHIQ"
 
 _STEP, _RUNS, _DIFFERENCES, _VALUES = range(4)
 _COUNT = struct.Struct("<I")
+_TEXTS = frozenset({"type", "reason", "boot"})
 
 
 class BlockDamaged(ValueError):
@@ -102,7 +106,28 @@ def unpack_summary(point: str, start_ms: int, packed: bytes) -> Summary:
         kept = _SUMMARY.decode(_opened(point, start_ms, packed))
     except msgspec.MsgspecError as error:
         raise BlockDamaged(str(error)) from error
+    if not _holds_together(point, start_ms, kept):
+        raise BlockDamaged("what it says of the day cannot be")
     return Summary(ViewDay(point, start_ms, *kept[:5]), kept.spans)
+
+
+def _holds_together(point: str, start_ms: int, kept: _Kept) -> bool:
+    """Whether a day can be such; its hash has no key, so that who writes the file can write any summary."""
+    ends = [row for row in (kept.first, kept.last) if row is not None]
+    return (
+        len(ends) == (2 if kept.good_slots else 0)
+        and 0 <= kept.good_slots <= kept.rows
+        and 0 <= kept.falls < max(kept.rows, 1)
+        and bool(kept.spans)
+        and len({span.boot for span in kept.spans}) == len(kept.spans)
+        and all(span.first_ms <= span.last_ms for span in kept.spans)
+        and all(_is_end(point, start_ms, row) for row in ends)
+    )
+
+
+def _is_end(point: str, start_ms: int, row: Row) -> bool:
+    in_day = start_ms <= row.t_ms < start_ms + DAY_MS
+    return row.point == point and in_day and row.quality == Quality.GOOD and 0 <= row.raw < RAW_LIMIT
 
 
 def _sealed(point: str, start_ms: int, content: bytes) -> bytes:
@@ -195,15 +220,30 @@ def _unpack(content: memoryview) -> Columns:
     )  # fmt: skip
     if reader.at != len(body):
         raise BlockDamaged(f"{len(body) - reader.at} bytes stand after its columns")
+    if reader.far:
+        _check_limits(columns)
     return columns
 
 
+def _check_limits(columns: Columns) -> None:
+    """Numbers of a block that add up to more than a row can have were never packed."""
+    for name, column in columns._asdict().items():
+        if name in _TEXTS:
+            continue
+        low, high = (0, RAW_LIMIT) if name == "raw" else (-RAW_LIMIT // 2, RAW_LIMIT // 2)
+        # The ends of an even course are its least and its greatest.
+        values = (column[0], column[-1]) if isinstance(column, range) else column
+        if min(values) < low or max(values) >= high:
+            raise BlockDamaged(f"a number of its {name} has more than 64 bits")
+
+
 class _Reader:
-    """Reads a body from its beginning to its end."""
+    """Reads a body from its beginning to its end. `far`: whether a number may lie beyond what a row can have."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
         self.at = 0
+        self.far = False
 
     def count(self, most: int) -> int:
         (number,) = _COUNT.unpack_from(self._body, self.at)
@@ -234,14 +274,23 @@ class _Reader:
         if kind == _DIFFERENCES:
             code = self._code()
             first = self._number()
-            return Course(first, self._array(code, count - 1))
+            differences = self._array(code, count - 1)
+            self._reaches(first, count << 8 * differences.itemsize)
+            return Course(first, differences)
         if kind == _VALUES:
-            return self._array(self._code(), count).tolist()
+            values = self._array(self._code(), count)
+            self._reaches(0, 1 << 8 * values.itemsize)
+            return values.tolist()
         raise BlockDamaged(f"a column of kind {kind}")
 
     def _even(self, count: int) -> Sequence[int]:
         first, step = self._number(), self._number()
+        self._reaches(first, abs(step) * count)
         return range(first, first + step * count, step) if step else [first] * count
+
+    def _reaches(self, first: int, by: int) -> None:
+        """Looking at each number is only worth its time where they can reach far."""
+        self.far = self.far or abs(first) + by >= NEAR_LIMIT
 
     def _code(self) -> str:
         code = chr(self._take(1)[0])

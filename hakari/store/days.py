@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import accumulate, chain, compress, groupby, islice, repeat
+from itertools import accumulate, compress, groupby, islice, repeat
 from operator import gt, lt
 from typing import NamedTuple, overload
 
@@ -121,21 +121,6 @@ def summarise(point: str, rows: Iterable[Row]) -> Iterator[Summary]:
     """Each UTC day of `rows`, which come by (t_ms, epoch, leaf): one day's rows are held at a time."""
     for start_ms, of_day in groupby(rows, key=lambda row: row.t_ms // DAY_MS):
         yield summarise_day(point, start_ms * DAY_MS, columns_of(sorted(of_day, key=order)))
-
-
-def view_days(
-    point: str, start_ms: int, end_ms: int, read: Read, others: Iterable[Summary] | None = None
-) -> list[ViewDay]:
-    """`ReadingsView.days` from `read(start, end)` of the rows of `point`, ordered by (t_ms, epoch, leaf).
-
-    `others` are the days of the point outside the range, of which only the spans matter; without them all rows
-    of the point are read. A store that can tell them in another way, or keeps them, gives them.
-    """
-    first_ms, last_ms = whole_days(start_ms, end_ms)
-    own = list(summarise(point, read(first_ms, last_ms))) if first_ms < last_ms else []
-    if own and others is None:
-        others = chain(summarise(point, read(ALL_MS[0], first_ms)), summarise(point, read(last_ms, ALL_MS[1])))
-    return once_over(own, others or (), read)
 
 
 def once_over(own: Sequence[Summary], others: Iterable[Summary], read: Read) -> list[ViewDay]:

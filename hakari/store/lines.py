@@ -203,6 +203,12 @@ def _value(type_: str, raw: int, exponent: int) -> str:
     return f",value={raw}e{exponent}"
 
 
+def shown(type_: str, raw: int, exponent: int, quality: int) -> float | None:
+    """What InfluxDB has as the field `value` of a reading, None where there is none."""
+    text = "" if quality == BAD else _value(type_, raw, exponent)
+    return float(text.partition("=")[2]) if text else None
+
+
 def _tags(tags: Iterable[tuple[str, str]]) -> str:
     return "".join(f",{_name(name)}={_name(value)}" for name, value in tags if value)
 

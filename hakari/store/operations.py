@@ -5,7 +5,7 @@ Nothing here credits; it is derived, may be written again at any time, and only 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -81,6 +81,10 @@ class OperationsView(Protocol):
 
     def put_days(self, points: Sequence[PointDay], projects: Sequence[EmissionsDay]) -> None:
         """Writes local days, replacing what stood for the same day and point or project."""
+        ...
+
+    def days_held(self, project: str) -> Collection[int]:
+        """The beginnings, in ms, of the project's days whose emissions are there, with a figure or refused."""
         ...
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ others, is deleted; so no figure of an older plan stays beside the new one. Fiel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import get_args, get_type_hints
 
 from hakari.influxdb import InfluxSettings
@@ -51,6 +51,14 @@ class InfluxOperations:
         """Writes local days, replacing what stood for the same day and point or project."""
         self._replace(PERIOD_DAY, ("project", "point"), DAY_TAGS, [_point_day(one) for one in points])
         self._replace(EMISSIONS_DAY, ("project",), EMISSIONS_TAGS, [_emissions_day(one) for one in projects])
+
+    def days_held(self, project: str) -> Collection[int]:
+        """The beginnings, in ms, of the project's days whose emissions are there, with a figure or refused."""
+        found = self._influx.query(
+            f'SELECT "locked" FROM {EMISSIONS_DAY} WHERE project = $project',  # noqa: S608 - a name of our own
+            {"project": project},
+        )[0]
+        return {ns // NS_OF_MS for series in found for ns, _ in series.values}
 
     def close(self) -> None:
         """Closes connections."""

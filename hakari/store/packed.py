@@ -11,9 +11,10 @@ from typing import NamedTuple, TypeVar
 
 from hakari.period import time_text
 from hakari.quality import Quality
-from hakari.store.blocks import MAX_ROWS, BlockDamaged, pack, pack_summary, unpack, unpack_summary
+from hakari.store.blocks import MAX_ROWS, RAW_LIMIT, BlockDamaged, pack, pack_summary, unpack, unpack_summary
 from hakari.store.days import DAY_MS, Columns, Summary, columns_of, order, rows_of, summarise_day
 from hakari.store.sqlite import Database, SqlRow
+from hakari.store.typed import TypedQueries
 from hakari.wire.rows import Row
 
 STATEMENTS = (
@@ -28,7 +29,20 @@ STATEMENTS = (
 PACKABLE_MS = (0, 253_402_300_800_000)
 PACKED_AT_ONCE = 50_000
 BLOCKS_AT_ONCE = 100
-RAW_LIMIT = 1 << 64
+
+_WITHIN = "point = ?1 AND start_ms >= ?2 AND start_ms < ?3"
+# Neither is there without the other: of a block that has no summary a row comes too, and of a summary whether it has
+# a block, for which only the key of the block is read.
+_DAYS = f"""
+  SELECT start_ms, rows, summary, EXISTS
+    (SELECT 1 FROM day_block b WHERE b.point = s.point AND b.start_ms = s.start_ms)
+    FROM day_summary s WHERE {_WITHIN}
+  UNION ALL SELECT start_ms, NULL, NULL, 1 FROM day_block b WHERE {_WITHIN} AND NOT EXISTS
+    (SELECT 1 FROM day_summary s WHERE s.point = b.point AND s.start_ms = b.start_ms)
+  ORDER BY 1"""  # noqa: S608
+_NEWEST_DAY = """
+  SELECT max(coalesce((SELECT max(start_ms) FROM day_summary WHERE point = ?1 AND start_ms < ?2), -1),
+    coalesce((SELECT max(start_ms) FROM day_block WHERE point = ?1 AND start_ms < ?2), -1))"""
 
 # For packing a whole day: numbers instead of names, in the order of the key.
 _NUMBERED = (
@@ -56,23 +70,25 @@ class PackedDay(NamedTuple):
 class PackedDays:
     """The two tables, in the file of `database`; what is damaged fails as the store does, rebuildable."""
 
-    def __init__(self, database: Database, failed: Callable[[str], Exception]) -> None:
-        """`failed` makes the store's error from a sentence."""
+    def __init__(self, database: Database, rows: TypedQueries, failed: Callable[[str], Exception]) -> None:
+        """`rows` reads from `database`; `failed` makes the store's error from a sentence."""
         self._db = database
+        self._rows = rows
         self._failed = failed
 
     def summaries(self, point: Point, start_ms: int, end_ms: int) -> Iterator[PackedDay]:
         """Days that start in [start_ms, end_ms), in order."""
-        for day_ms, count, packed in self._db.all(
-            "SELECT start_ms, rows, summary FROM day_summary WHERE point = ? AND start_ms >= ? AND start_ms < ?"
-            " ORDER BY start_ms",
-            (point.id, start_ms, end_ms),
-        ):
+        found = self._rows.all("iibi|i--i", _DAYS, (point.id, start_ms, end_ms))
+        for day_ms, count, packed, has_block in found:
+            if packed is None or not has_block:
+                alone = "a block without a summary" if packed is None else "a summary without a block"
+                raise self._damaged(point, day_ms, alone)
             yield PackedDay(count, self._read(unpack_summary, point, day_ms, packed))
 
     def recounted(self, point: Point, start_ms: int, end_ms: int) -> Iterator[PackedDay]:
         """The same as `summaries`, made again from the rows of the blocks."""
-        for day_ms, block in self._db.stream(
+        for day_ms, block in self._rows.stream(
+            "ib",
             "SELECT start_ms, block FROM day_block WHERE point = ? AND start_ms >= ? AND start_ms < ?"
             " ORDER BY start_ms",
             (point.id, start_ms, end_ms),
@@ -84,13 +100,8 @@ class PackedDays:
     def last_good(self, point: Point) -> Row | None:
         """The last GOOD row in the order of `ReadingsView.read` among those that are packed."""
         before_ms = PACKABLE_MS[1]
-        while found := self._db.one(
-            "SELECT start_ms, rows, summary FROM day_summary WHERE point = ? AND start_ms < ?"
-            " ORDER BY start_ms DESC LIMIT 1",
-            (point.id, before_ms),
-        ):
-            before_ms, count, packed = found
-            day = self._read(unpack_summary, point, before_ms, packed).day
+        while (before_ms := self._newest(point, before_ms)) >= 0:
+            ((count, (day, _)),) = self.summaries(point, before_ms, before_ms + 1)
             last = day.last
             if day.rows != count:
                 # A repetition may be the last one of all; the summary knows only what counts.
@@ -103,12 +114,16 @@ class PackedDays:
 
     def columns(self, point: Point, day_ms: int) -> Columns | None:
         """All rows of a day's block, None where there is none."""
-        found = self._db.one("SELECT block FROM day_block WHERE point = ? AND start_ms = ?", (point.id, day_ms))
+        query = "SELECT block FROM day_block WHERE point = ? AND start_ms = ?"
+        found = self._rows.one("b", query, (point.id, day_ms))
         return None if found is None else self.unpacked(point, day_ms, found[0])
 
     def unpacked(self, point: Point, day_ms: int, block: bytes) -> Columns:
         """The rows of a block that was read from the table."""
-        return self._read(unpack, point, day_ms, block)
+        columns = self._read(unpack, point, day_ms, block)
+        if min(columns.t_ms) < day_ms or max(columns.t_ms) >= day_ms + DAY_MS:
+            raise self._damaged(point, day_ms, "it has rows of another day")
+        return columns
 
     def whole(self, point: Point, day_ms: int, loose: Columns) -> Columns:
         """All rows of a day that has these loose ones."""
@@ -122,9 +137,8 @@ class PackedDays:
         closed = rows = 0
         while waiting and rows < PACKED_AT_ONCE:
             point, from_ms = waiting.popleft()
-            found = self._db.one(
-                "SELECT t_ms FROM reading WHERE point = ? AND t_ms >= ? ORDER BY t_ms LIMIT 1", (point.id, from_ms)
-            )
+            query = "SELECT t_ms FROM reading WHERE point = ? AND t_ms >= ? ORDER BY t_ms LIMIT 1"
+            found = self._rows.one("i", query, (point.id, from_ms))
             if found is None or (end_ms := found[0] // DAY_MS * DAY_MS + DAY_MS) > before_ms:
                 continue
             waiting.appendleft((point, end_ms))
@@ -134,19 +148,23 @@ class PackedDays:
 
     def count(self) -> int:
         """Rows in all blocks."""
-        return int(self._db.all("SELECT coalesce(sum(rows), 0) FROM day_summary")[0][0])
+        return int(self._rows.all("i", "SELECT coalesce(sum(rows), 0) FROM day_summary")[0][0])
 
     def clear(self) -> None:
         """Forgets them all."""
         self._db.run("DELETE FROM day_summary")
         self._db.run("DELETE FROM day_block")
 
+    def _newest(self, point: Point, before_ms: int) -> int:
+        """The start of the last packed day that starts before `before_ms`, -1 without one."""
+        return int(self._rows.all("i", _NEWEST_DAY, (point.id, before_ms))[0][0])
+
     def _close(self, point: Point, day_ms: int) -> int:
         """Packs one day with its loose rows; how many rows it has, 0 where it stays as it is."""
         if not packable(day_ms):
             return 0
         day = (point.id, day_ms, day_ms + DAY_MS)
-        columns = self._named(point, columns_of_found(self._db.all(_NUMBERED, day)))
+        columns = self._named(point, columns_of_found(self._rows.all("iiiiitiiii", _NUMBERED, day)))
         if len(columns.t_ms) <= MAX_ROWS:
             columns = self.whole(point, day_ms, columns)
         if len(columns.t_ms) > MAX_ROWS:
@@ -176,17 +194,21 @@ class PackedDays:
         return columns_of(sorted(rows_of(point.name, named), key=order))
 
     def _names(self, table: str, ids: Sequence[object]) -> list[str]:
-        query = f"SELECT name FROM {table} WHERE id = ?"  # noqa: S608
-        names = {id_: str(self._db.all(query, (id_,))[0][0]) for id_ in set(ids)}
+        # A number without a name gives a row of NULL, which is none of a text.
+        query = f"SELECT (SELECT name FROM {table} WHERE id = ?)"  # noqa: S608
+        names = {id_: str(self._rows.all("t", query, (id_,))[0][0]) for id_ in set(ids)}
         return list(map(names.__getitem__, ids))
 
     def _read(self, reading: Callable[[str, int, bytes], _T], point: Point, day_ms: int, packed: bytes) -> _T:
+        if not packable(day_ms) or day_ms % DAY_MS:
+            raise self._damaged(point, day_ms, f"its start of {day_ms} ms is none of a day that is packed")
         try:
             return reading(point.name, day_ms, packed)
         except BlockDamaged as error:
-            raise self._failed(
-                f"{point.name}, {_shown(day_ms)} is damaged ({error}); rebuild the view: hakari view rebuild"
-            ) from error
+            raise self._damaged(point, day_ms, str(error)) from error
+
+    def _damaged(self, point: Point, day_ms: int, why: str) -> Exception:
+        return self._failed(f"{point.name}, {_shown(day_ms)} is damaged ({why}); rebuild the view: hakari view rebuild")
 
 
 def columns_of_found(found: Sequence[SqlRow]) -> Columns:
@@ -201,4 +223,4 @@ def packable(day_ms: int) -> bool:
 
 
 def _shown(day_ms: int) -> str:
-    return f"day {time_text(day_ms)[:10]}"
+    return f"day {time_text(day_ms)[:10]}" if packable(day_ms) else f"day at {day_ms} ms"

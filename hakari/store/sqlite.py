@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -132,7 +132,9 @@ class Database:
                     return
                 yield from rows
         finally:
-            cursor.close()
+            # Whoever failed in the middle may drop this after the connection: then nothing is held any more.
+            with suppress(sqlite3.ProgrammingError):
+                cursor.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -14,12 +14,15 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from hakari.influxdb import InfluxSettings
-from hakari.measurements import CURSOR, READING, REFUSED
+from hakari.measurements import CURSOR, READING, READING_FIELDS, REFUSED
+from hakari.names import MAX_EPOCH
 from hakari.quality import Quality
+from hakari.registers.reading import WIDTH_BITS
 from hakari.store.days import DAY_MS, Summary, day_of, once_over, summarise, whole_days
-from hakari.store.influx import Influx, Series, rfc3339
+from hakari.store.influx import Influx, Series
 from hakari.store.influx_answers import Offender
 from hakari.store.lines import (
+    MAX_EXPONENT,
     MAX_NS,
     MIN_NS,
     NS_OF_MS,
@@ -29,6 +32,7 @@ from hakari.store.lines import (
     cursor_line,
     generation_line,
     refusal_lines,
+    shown,
     spans,
 )
 from hakari.store.sqlite import StoreMisused
@@ -41,11 +45,15 @@ COUNT_TRIES = 3
 COUNT_SPANS = 32
 COUNT_GAP_NS = 86_400 * 10**9
 MAX_REFUSALS_A_LEAF = 64
+MAX_LEAF = MAX_CURSOR = 1 << 53
+LAST_LIMITS = (1, 1000, PAGE_ROWS)
 INCOMPLETE = "incomplete in InfluxDB"
+FOREIGN = "foreign in InfluxDB"
+ALTERED = "altered in InfluxDB"
 
 _COLUMNS = (
-    "type::tag, raw::integer, exponent::integer, quality::integer, reason::string, epoch::tag, leaf::integer,"
-    " boot::string, mono_ms::integer"
+    "edge::tag, type::tag, raw::integer, exponent::integer, quality::integer, reason::string, epoch::tag,"
+    " leaf::integer, boot::string, mono_ms::integer, value::float"
 )
 _PLACE = (
     f"SELECT last(cleared) FROM {CURSOR};"  # noqa: S608 - names of our own; what comes from outside is bound
@@ -56,6 +64,14 @@ _COUNT = (
     " AND time >= {first} AND time <= {last}"
 )
 _READ = f"SELECT {_COLUMNS} FROM {READING} WHERE point = $point AND time >= {{first}} AND time <= {{last}}"  # noqa: S608
+
+_GOOD = f"SELECT {_COLUMNS} FROM {READING} WHERE point = $point AND quality = 0 ORDER BY time DESC LIMIT "  # noqa: S608
+# Any field: what somebody else has written is found whatever it lacks.
+_POINTS = ";".join(f"SELECT last({field}) FROM {READING} GROUP BY point" for field in READING_FIELDS)  # noqa: S608
+
+
+class CursorForeign(ViewUnavailable):
+    """A cursor or generation in InfluxDB that hakari has not written: only rebuilding the view mends it."""
 
 
 class CountsDiffer(ViewMismatch, ViewUnavailable):
@@ -107,10 +123,14 @@ class InfluxReadingsView:
         self._influx.write_all([cursor_line(edge_id, epoch, generation, upto)])
 
     def read(self, point: str, start_ms: int, end_ms: int) -> Iterator[Row]:
-        """Rows with start_ms ≤ t_ms < end_ms ordered by (t_ms, epoch, leaf, boot, mono_ms), a page at a time."""
+        """Rows with start_ms ≤ t_ms < end_ms ordered by (t_ms, epoch, leaf, boot, mono_ms), a page at a time.
+
+        BAD are those that hakari has not written, or that are no longer as it wrote them; under the point "" those
+        that somebody has written without any.
+        """
         first, end = max(start_ms * NS_OF_MS, MIN_NS), min(end_ms * NS_OF_MS - 1, MAX_NS)
         limit = PAGE_ROWS
-        while first <= end and point:
+        while first <= end:
             page = self._rows(_READ.format(first=first, last=end) + f" LIMIT {limit}", point)
             rows = [_row(point, values) for values in page]
             if len(rows) < limit:
@@ -127,13 +147,15 @@ class InfluxReadingsView:
 
     def last(self, point: str) -> Row | None:
         """The GOOD row with the greatest slot, of several the last in the order of `read`; None without one."""
-        good = f"SELECT raw::integer FROM {READING} WHERE point = $point AND quality = 0"  # noqa: S608
-        found = self._rows(f"{good} ORDER BY time DESC LIMIT 1", point) if point else []
-        if not found:
-            return None
-        t_ms = found[0][0] // NS_OF_MS
-        rows = [row for row in self.read(point, t_ms, t_ms + 1) if row.quality == Quality.GOOD]
-        return rows[-1] if rows else None
+        for limit in LAST_LIMITS if point else ():
+            found = self._rows(f"{_GOOD}{limit}", point)
+            slots = (row.t_ms for row in (_row(point, values) for values in found) if row.quality == Quality.GOOD)
+            t_ms = next(slots, None)
+            if t_ms is not None:
+                return [row for row in self.read(point, t_ms, t_ms + 1) if row.quality == Quality.GOOD][-1]
+            if len(found) < limit:
+                break
+        return None
 
     def days(self, point: str, start_ms: int, end_ms: int) -> Iterator[ViewDay]:
         """UTC days with a reading that lie wholly in [start_ms, end_ms), in order."""
@@ -150,10 +172,10 @@ class InfluxReadingsView:
         return 0
 
     def points(self) -> list[str]:
-        """Every point with a row, sorted."""
+        """Every point with a row, sorted; also with one that is not whole."""
         # Not SHOW TAG VALUES: it goes on naming points all of whose rows were deleted.
-        found = self._influx.query(f"SELECT last(raw) FROM {READING} GROUP BY point")[0]  # noqa: S608
-        return sorted({series.tags.get("point", "") for series in found} - {""})
+        found = self._influx.query(_POINTS)
+        return sorted({series.tags.get("point", "") for of_field in found for series in of_field} - {""})
 
     def refused(self, limit: int = 100) -> list[Refusal]:
         """What could not become rows, newest epoch and leaf first."""
@@ -163,7 +185,7 @@ class InfluxReadingsView:
             f" GROUP BY edge, epoch ORDER BY time DESC LIMIT {at_most}"
         )[0]
         refusals = [
-            Refusal(series.tags.get("edge", ""), _int(series.tags.get("epoch")), leaf or 0, reason or "")
+            Refusal(series.tags.get("edge", ""), _epoch(series.tags.get("epoch")), leaf or 0, reason or "")
             for series in found
             for _, leaf, reason in series.values
         ]
@@ -177,12 +199,13 @@ class InfluxReadingsView:
     def clear(self) -> None:
         """Forgets rows, refusals and cursors; the cursors first."""
         self._check_writable()
-        began_ns = self._begin_generation(self._place("", 0).generation)
+        # All of them, over all time: what somebody else has written there would outlast any generation of ours.
+        self._influx.delete(f'_measurement="{CURSOR}"')
+        self._begin_generation("")
         for measurement in (REFUSED, READING):
             self._influx.delete(f'_measurement="{measurement}"')
         # Another one: what was written while rows were still being deleted may be among them.
-        began_ns = self._begin_generation(str(began_ns))
-        self._influx.delete(f'_measurement="{CURSOR}"', stop=rfc3339(began_ns - 1))
+        self._begin_generation(self._place("", 0).generation)
 
     def close(self) -> None:
         """Closes connections."""
@@ -193,7 +216,10 @@ class InfluxReadingsView:
             raise StoreMisused(f"{self._influx.name} is open for reading only")
 
     def _place(self, edge_id: str, epoch: int) -> _Place:
-        return _place_of(self._influx.query(_PLACE, {"edge": edge_id, "epoch": str(epoch)}))
+        try:
+            return _place_of(self._influx.query(_PLACE, {"edge": edge_id, "epoch": str(epoch)}))
+        except CursorForeign as error:
+            raise CursorForeign(f"{self._influx.name}: {error}; run: hakari view rebuild") from error
 
     def _fit_generation(self, generation: str) -> str:
         """The generation to write in; the first write of a generation looks whether the bucket keeps readings."""
@@ -255,24 +281,59 @@ class InfluxReadingsView:
 
 
 def _place_of(found: Sequence[Sequence[Series]]) -> _Place:
-    generation = str(found[0][0].values[0][1]) if found[0] else ""
-    cursors = {series.tags.get("generation", ""): int(series.values[0][1]) for series in found[1]}
-    return _Place(generation, cursors.get(generation, 0) if generation else 0)
+    cleared = _own(found[0][0].values[0], "cleared", MAX_NS) if found[0] else 0
+    generation = str(cleared) if cleared else ""
+    of_ours = [series for series in found[1] if generation and series.tags.get("generation", "") == generation]
+    return _Place(generation, max((_own(series.values[0], "next", MAX_CURSOR) for series in of_ours), default=0))
+
+
+def _own(values: Sequence[Any], field: str, limit: int) -> int:
+    """The number of a cursor or generation, which hakari writes at the time of that number."""
+    ns, number = values[:2]
+    if type(number) is not int or number != ns or not 0 <= number <= limit:
+        raise CursorForeign(f"somebody else wrote {field} = {str(number)[:40]!r} into its measurement {CURSOR}")
+    return number
 
 
 def _row(point: str, values: Sequence[Any]) -> Row:
-    """The row as it was written; a BAD one where somebody else has written and not all of it is there."""
-    ns, type_, raw, exponent, quality, reason, epoch, leaf, boot, mono_ms = values
-    t_ms, epoch = ns // NS_OF_MS, _int(epoch)
+    """The row as it was written; a BAD one where somebody else has written it, altered it, or left a part of it."""
+    ns, edge, type_, raw, exponent, quality, reason, epoch, leaf, boot, mono_ms, value = values
+    t_ms, number = ns // NS_OF_MS, _epoch(epoch)
     if None in (type_, raw, exponent, quality, leaf, boot, mono_ms):
-        left = type_ or "", 0, 0, Quality.BAD, INCOMPLETE, epoch, leaf or 0, boot or "", mono_ms or 0
-        return Row(point, t_ms, *left)
-    return Row(point, t_ms, type_, raw % RAW_LIMIT, exponent, quality, reason or "", epoch, leaf, boot, mono_ms)
+        return _bad(point, t_ms, INCOMPLETE)
+    ours = (
+        type_ in WIDTH_BITS
+        and number >= 0
+        and 0 <= leaf < MAX_LEAF
+        and 0 <= quality <= Quality.BAD
+        and -MAX_EXPONENT <= exponent <= MAX_EXPONENT
+        and mono_ms >= 0
+        and _is_of(point, edge)
+    )
+    if not ours:
+        return _bad(point, t_ms, FOREIGN)
+    raw %= RAW_LIMIT
+    if value != shown(type_, raw, exponent, quality):
+        quality, reason = int(Quality.BAD), ALTERED
+    return Row(point, t_ms, type_, raw, exponent, quality, reason or "", number, leaf, boot, mono_ms)
+
+
+def _bad(point: str, t_ms: int, reason: str) -> Row:
+    """What stands for a row that is none of ours: no leaf has an epoch of -1."""
+    return Row(point, t_ms, "", 0, 0, int(Quality.BAD), reason, -1, 0, "", 0)
 
 
 @lru_cache(maxsize=1024)
-def _int(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() else -1
+def _is_of(point: str, edge_id: str | None) -> bool:
+    return bool(edge_id) and point.startswith(f"{edge_id}/")
+
+
+@lru_cache(maxsize=1024)
+def _epoch(text: str | None) -> int:
+    """The epoch as it is written, -1 for anything else."""
+    short = text is not None and text.isascii() and text.isdigit() and len(text) <= len(str(MAX_EPOCH))
+    number = int(text) if short and text else -1
+    return number if number <= MAX_EPOCH and str(number) == text else -1
 
 
 def _ordered(rows: list[Row]) -> list[Row]:

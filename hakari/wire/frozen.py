@@ -6,7 +6,7 @@ word for an hour is frozen. Of one that shows none (a steam meter whose plant is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hakari.names import point_id
@@ -19,9 +19,12 @@ LIVE_UNITS = frozenset({"V", "kV", "Hz"})
 
 
 class Stretch(NamedTuple):
-    """Neighbouring samples of one meter, from `since_ms` to `last_ms`, whose every answer is the same."""
+    """Samples of one meter, from `since_ms` to `last_ms`, in which no request has another answer than before.
 
-    words: str
+    `answers` by request, both as bytes; `samples` are those that the meter answered.
+    """
+
+    answers: Mapping[bytes, bytes]
     since_ms: int
     last_ms: int
     samples: int
@@ -33,14 +36,36 @@ class Stretch(NamedTuple):
 
 
 def follow(before: Stretch | None, t_ms: int, blocks: Sequence[Block]) -> Stretch | None:
-    """The stretch that a meter's sample at `t_ms` continues or begins; None where an answer is missing."""
-    parts = [(block.request, block.answer) for block in blocks if not block.error and block.answer]
-    if len(parts) < len(blocks):
-        return None
-    words = " ".join(f"{request}:{answer}" for request, answer in parts)
-    if before is None or before.words != words or t_ms <= before.last_ms:
-        return Stretch(words, t_ms, t_ms, 1)
-    return before._replace(last_ms=t_ms, samples=before.samples + 1)
+    """The stretch that a meter's sample at `t_ms` continues or begins, None before the first answer.
+
+    A missing answer neither ends nor lengthens it, nor does a slot that was sampled before; one other answer ends it.
+    A request that is asked no more is forgotten: what another profile reads is nothing that stood still.
+    """
+    asked = {_bytes(block.request) for block in blocks}
+    found = [(request, answer) for block in blocks if (request := _bytes(block.request)) and (answer := _answer(block))]
+    if not found:
+        return before
+    known = {} if before is None else {key: answer for key, answer in before.answers.items() if key in asked}
+    answers = {**dict(found), **known}
+    if any(answers[request] != answer for request, answer in found):
+        return Stretch(dict(found), t_ms, t_ms, 1)
+    if before is None or not known:
+        return Stretch(answers, t_ms, t_ms, 1)
+    if t_ms <= before.last_ms or not any(request in known for request, _ in found):
+        return before._replace(answers=answers)
+    return Stretch(answers, before.since_ms, t_ms, before.samples + 1)
+
+
+def _answer(block: Block) -> bytes:
+    return b"" if block.error else _bytes(block.answer)
+
+
+def _bytes(text: str) -> bytes:
+    """What hexadecimal text says, nothing where it is not hexadecimal."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
 
 
 def by_meter(sample: Sample) -> dict[str, list[Block]]:

@@ -141,6 +141,18 @@ def test_a_day_replaces_what_stood_there_and_nothing_else(
     ]
 
 
+def test_the_days_of_a_project_that_are_held_until_the_bucket_is_deleted(
+    influxd: InfluxServer, operations: OperationsView, bucket: str
+) -> None:
+    assert not operations.days_held("my project")
+    other = emissions_day(DAYS_MS[2], "1")._replace(project="other")
+    operations.put_days([], [emissions_day(DAYS_MS[0], "1.25"), emissions_day(DAYS_MS[1], None), other])
+    assert set(operations.days_held("my project")) == set(DAYS_MS[:2])
+    influxd.delete_bucket(bucket)
+    influxd.make_bucket(bucket)
+    assert not operations.days_held("my project")
+
+
 def test_a_bucket_that_is_gone_is_said(influxd: InfluxServer, tmp_path: Path) -> None:
     opened = open_operations(tmp_path / "ingest.toml", influxd.settings("nowhere", tmp_path))
     with pytest.raises(ViewUnavailable, match=r"404 .*hakari view init"):

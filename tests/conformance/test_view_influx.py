@@ -214,12 +214,109 @@ def test_rows_that_another_has_altered_are_read_and_never_guessed(
         bucket, f'_measurement="reading" AND point="{POINT}"', "1970-01-01T00:00:02Z", "1970-01-01T00:00:02.5Z"
     )
     found = list(view.read(POINT, *FOREVER))
-    assert [one for one in found if one.t_ms < 5000] == [rows[0], row(1, 1000, 8), rows[3]]
+    altered = row(1, 1000, 8)._replace(quality=2, reason="altered in InfluxDB")
+    assert [one for one in found if one.t_ms < 5000] == [rows[0], altered, rows[3]]
     strange = found[-1]
     assert (strange.t_ms, strange.raw, strange.quality, strange.epoch) == (5000, 0, 2, -1)
     assert strange.reason == "incomplete in InfluxDB"
     view.clear()
     assert state(view) == ([], [], 0, (0, 0))
+
+
+TAGS = {"edge": EDGE, "epoch": "1", "meter": "meter", "point": POINT, "site": "sola", "type": "u64"}
+FIELDS = {"raw": "9i", "value": "9", "exponent": "0i", "quality": "0i", "leaf": "7i", "mono_ms": "7i", "boot": '"b"'}
+
+
+def foreign(**changed: str) -> str:
+    """A row at 5 s as hakari would write it, but for what is changed; "" leaves it out."""
+    tags = ",".join(f"{name}={text}" for name, was in TAGS.items() if (text := changed.get(name, was)))
+    fields = ",".join(f"{name}={text}" for name, was in FIELDS.items() if (text := changed.get(name, was)))
+    return f"reading,{tags} {fields} 5000000007"
+
+
+def test_a_row_as_hakari_writes_it_is_taken(influxd: InfluxServer, view: InfluxReadingsView, bucket: str) -> None:
+    influxd.write(bucket, foreign())
+    assert list(view.read(POINT, *FOREVER)) == [Row(POINT, 5000, "u64", 9, 0, 0, "", 1, 7, "b", 7)]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"type": "bogus"}, {"epoch": "1" + 30 * "0"}, {"epoch": 5000 * "1"}, {"epoch": "01"}, {"epoch": "-1"},
+        {"epoch": str(2**40 + 1)}, {"epoch": ""}, {"leaf": "-1i"}, {"leaf": f"{2**53}i"}, {"quality": "3i"},
+        {"quality": "-1i"}, {"exponent": "900000000000000000i"}, {"exponent": "-201i"}, {"mono_ms": "-1i"},
+        {"edge": "other-e1"}, {"edge": ""}, {"raw": "", "exponent": "", "quality": "", "leaf": "", "boot": ""},
+    ],
+)  # fmt: skip
+def test_a_row_that_hakari_cannot_have_written_is_a_bad_one_of_no_leaf(
+    influxd: InfluxServer, view: InfluxReadingsView, bucket: str, changed: dict[str, str]
+) -> None:
+    view.write(EDGE, 1, 1, [row(0)], [])
+    influxd.write(bucket, foreign(**changed))
+    ours, found = view.read(POINT, *FOREVER)
+    assert ours == row(0)
+    assert found[:9] == (POINT, 5000, "", 0, 0, 2, found.reason, -1, 0)
+    assert found.reason in ("foreign in InfluxDB", "incomplete in InfluxDB")
+    assert view.last(POINT) == row(0)
+    view.write(EDGE, 1, 2, [row(1)], [], 1)
+
+
+@pytest.mark.parametrize("value", ["900", "9.0000001", ""])
+def test_a_value_that_is_not_that_of_its_bits_is_told(
+    influxd: InfluxServer, view: InfluxReadingsView, bucket: str, value: str
+) -> None:
+    influxd.write(bucket, foreign(value=value))
+    (found,) = view.read(POINT, *FOREVER)
+    assert (found.quality, found.reason, found.epoch, found.leaf) == (2, "altered in InfluxDB", 1, 7)
+
+
+def test_a_row_of_a_value_alone_and_one_without_a_point_are_found(
+    influxd: InfluxServer, view: InfluxReadingsView, bucket: str
+) -> None:
+    influxd.write(bucket, f"reading,point={EDGE}/ghost/energy value=5 1000000000\n{foreign(point='')}")
+    assert view.points() == [f"{EDGE}/ghost/energy"]
+    assert [one.reason for one in view.read(f"{EDGE}/ghost/energy", *FOREVER)] == ["incomplete in InfluxDB"]
+    assert [one.reason for one in view.read("", *FOREVER)] == ["foreign in InfluxDB"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "cursor cleared=1.5 {y2100}", "cursor cleared=9223372036854775807i {y2100}",
+        f"cursor cleared=5i {{y2100}}\ncursor,edge={EDGE},epoch=1,generation=5 next=999999i {{y2100}}",
+        *(f"cursor,edge={EDGE},epoch=1,generation={{now}} next={value} {{y2100}}"
+          for value in ("-5i", "0i", "1.5", "9007199254740993i")),
+    ],
+)  # fmt: skip
+def test_a_cursor_that_another_has_written_stops_the_view_until_it_is_rebuilt(
+    influxd: InfluxServer, view: InfluxReadingsView, bucket: str, lines: str
+) -> None:
+    view.write(EDGE, 1, 1, [row(0)], [])
+    now = influxd.influxql(bucket, "SELECT last(cleared) FROM cursor")[0]["values"][0][1]
+    influxd.write(bucket, lines.format(now=now, y2100=4_102_444_800_000_000_000))
+    for use in (lambda: view.cursor(EDGE, 1), lambda: view.write(EDGE, 1, 2, [row(1)], [], 1)):
+        with pytest.raises(ViewUnavailable, match=r"somebody else wrote .* cursor; run: hakari view rebuild"):
+            use()
+    view.clear()
+    assert view.cursor(EDGE, 1) == 0
+    view.write(EDGE, 1, 2, [row(0), row(1)], [])
+    assert state(view) == ([row(0), row(1)], [], 2, (2, 0))
+
+
+def test_a_text_for_a_cursor_counts_for_nothing(influxd: InfluxServer, view: InfluxReadingsView, bucket: str) -> None:
+    view.write(EDGE, 1, 1, [row(0)], [])
+    now = influxd.influxql(bucket, "SELECT last(cleared) FROM cursor")[0]["values"][0][1]
+    text = f'cursor cleared="abc" 4102444800000000000\ncursor,edge={EDGE},epoch=1,generation={now} next="abc"'
+    influxd.write(bucket, f"{text} 4102444800000000000")
+    assert view.cursor(EDGE, 1) == 1
+    view.clear()
+    assert view.cursor(EDGE, 1) == 0
+    assert influxd.influxql(bucket, "SELECT count(cleared) FROM cursor")[0]["values"][0][1] == 2
+
+
+def test_a_refusal_of_a_wild_epoch_is_listed(influxd: InfluxServer, view: InfluxReadingsView, bucket: str) -> None:
+    influxd.write(bucket, f'refused,edge={EDGE},epoch={5000 * "1"} leaf=1i,reason="x" 5')
+    assert view.refused() == [Refusal(EDGE, -1, 1, "x")]
 
 
 def test_a_point_without_rows_is_no_point(influxd: InfluxServer, view: InfluxReadingsView, bucket: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import struct
 import zlib
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 
 from hakari.store import blocks
 from hakari.store.blocks import MAX_ROWS, BlockDamaged, pack, pack_summary, unpack, unpack_summary
-from hakari.store.days import Columns, columns_of, order, rows_of, summarise_day
+from hakari.store.days import DAY_MS, Columns, Span, Summary, columns_of, order, rows_of, summarise_day
+from hakari.store.view import ViewDay
 from hakari.wire.rows import Row
 
 POINT = "sola-e1/meter/energy"
@@ -51,7 +54,10 @@ def test_any_rows_come_back(rows: list[Row], start_ms: int) -> None:
     assert listed(again) == listed(columns)
 
 
-@given(courses(INTEGERS), courses(st.integers(0, 2**64 - 1)), st.data())
+PATTERNS = courses(st.integers(0, 2**64 - 1)).map(lambda raws: [raw % 2**64 for raw in raws])
+
+
+@given(courses(INTEGERS), PATTERNS, st.data())
 def test_courses_and_runs_come_back(clock: list[int], raws: list[int], data: st.DataObject) -> None:
     count = min(len(clock), len(raws))
     runs = data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count).map(sorted))
@@ -124,12 +130,52 @@ def test_a_block_is_that_of_its_place_alone() -> None:
 
 @given(ROWS)
 def test_a_summary_comes_back(rows: list[Row]) -> None:
-    rows.sort(key=order)
-    summary = summarise_day(POINT, 0, columns_of(rows))
+    of_day = sorted((row._replace(t_ms=row.t_ms % DAY_MS) for row in rows), key=order)
+    summary = summarise_day(POINT, 0, columns_of(of_day))
     packed = pack_summary(summary)
     assert unpack_summary(POINT, 0, packed) == summary
     with pytest.raises(BlockDamaged):
         unpack_summary(POINT, 0, packed[:-1])
+
+
+GOOD = Row(POINT, 0, "u32", 1, 0, 0, "", 1, 0, "boot", 0)
+WHOLE = Summary(ViewDay(POINT, 0, 3, 2, GOOD, GOOD, 1), (Span("boot", 0, 2),))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rows": -1}, {"rows": 1}, {"good_slots": -1}, {"good_slots": 0}, {"good_slots": 4}, {"falls": -1},
+        {"falls": 3}, {"first": None}, {"last": None}, {"first": None, "last": None},
+        {"last": GOOD._replace(t_ms=DAY_MS)}, {"first": GOOD._replace(t_ms=-1)}, {"last": GOOD._replace(t_ms=2**62)},
+        {"last": GOOD._replace(point=f"{POINT}2")}, {"last": GOOD._replace(quality=2)},
+        {"last": GOOD._replace(raw=-1)},
+    ],
+)  # fmt: skip
+def test_a_sealed_summary_of_no_possible_day_is_refused(changes: dict[str, Any]) -> None:
+    assert unpack_summary(POINT, 0, pack_summary(WHOLE)) == WHOLE
+    with pytest.raises(BlockDamaged, match="what it says of the day cannot be"):
+        unpack_summary(POINT, 0, pack_summary(WHOLE._replace(day=WHOLE.day._replace(**changes))))
+
+
+@pytest.mark.parametrize("spans", [(), (Span("b", 0, 1), Span("b", 5, 6)), (Span("b", 2, 1),)])
+def test_a_sealed_summary_of_impossible_clocks_is_refused(spans: tuple[Span, ...]) -> None:
+    with pytest.raises(BlockDamaged, match="what it says of the day cannot be"):
+        unpack_summary(POINT, 0, pack_summary(WHOLE._replace(spans=spans)))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("raw", range(2**64 - 1, 2**64 + 2)), ("t_ms", range(2**63 - 1, 2**63 + 2)), ("mono_ms", [2**63, 2**63, 2**63]),
+        ("exponent", [-(2**63) - 1] * 3),
+    ],
+)  # fmt: skip
+def test_a_sealed_block_with_numbers_beyond_their_limits_is_refused(name: str, values: Sequence[int]) -> None:
+    good = columns_of([GOOD, GOOD._replace(t_ms=1), GOOD._replace(t_ms=2)])
+    assert listed(unpack(POINT, 0, pack(POINT, 0, good))) == listed(good)
+    with pytest.raises(BlockDamaged, match=f"a number of its {name} has more than 64 bits"):
+        unpack(POINT, 0, pack(POINT, 0, Columns(**{**good._asdict(), name: values})))
 
 
 def sealed(body: bytes) -> bytes:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hakari.registers.reading import exact_value
-from hakari.store.days import DAY_MS, columns_of, fell, rows_of, summarise, view_days, whole_days
+from hakari.store.days import ALL_MS, DAY_MS, Read, Summary, columns_of, fell, once_over, rows_of, summarise, whole_days
 from hakari.store.view import ViewDay
 from hakari.wire.rows import Row, once
 
@@ -38,6 +38,17 @@ POINTS_ROWS = st.lists(
 
 def reader(rows: list[Row]) -> Callable[[int, int], Iterator[Row]]:
     return lambda start_ms, end_ms: (row for row in rows if start_ms <= row.t_ms < end_ms)
+
+
+def view_days(
+    point: str, start_ms: int, end_ms: int, read: Read, others: Iterable[Summary] | None = None
+) -> list[ViewDay]:
+    """`ReadingsView.days` from rows alone: `others` are the days outside the range."""
+    first_ms, last_ms = whole_days(start_ms, end_ms)
+    own = list(summarise(point, read(first_ms, last_ms))) if first_ms < last_ms else []
+    if own and others is None:
+        others = chain(summarise(point, read(ALL_MS[0], first_ms)), summarise(point, read(last_ms, ALL_MS[1])))
+    return once_over(own, others or (), read)
 
 
 def by_definition(rows: list[Row], start_ms: int, end_ms: int) -> list[ViewDay]:

@@ -163,10 +163,6 @@ class Sender:
 
         eventually(f"mark {size} of epoch {epoch}", marked)
 
-    def wait_mark(self, epoch: int, size: int) -> None:
-        """Waits for a valid mark of at least `size`."""
-        eventually(f"mark {size} of epoch {epoch}", lambda: self.marks.get(epoch, -1) >= size)
-
     def _message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         checkpoint = open_mark(bytes(message.payload), self._keys).checkpoint
         epoch = checkpoint.origin.epoch

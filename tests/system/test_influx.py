@@ -144,7 +144,7 @@ def test_the_chain_locks_from_influxdb_and_refuses_where_somebody_has_altered_it
         assert f"view and leaves differ at {EXPORT} on 2016-07-31 (1 days in all)" in said
         found = compared(chain)
         assert found["days"] == [
-            {"point": EXPORT, "day": "2016-07-31", "missing": 0, "extra": 0, "altered": 1, "fields": ["raw"]}
+            {"point": EXPORT, "day": "2016-07-31", "missing": 0, "extra": 0, "altered": 1, "fields": ["quality", "raw"]}
         ]
         _rebuild(chain)
 

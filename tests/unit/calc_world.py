@@ -126,7 +126,7 @@ def configuration(serials: Mapping[str, str] | None = None) -> MeteringConfigura
         Meter(id=name, bus="bus1", unit=k + 1, serial=serial, profile=counter())
         for k, (name, serial) in enumerate(serials.items())
     ]
-    return MeteringConfiguration(v=1, edge=EDGE, interval_ms=QUARTER_MS, max_lag_ms=60_000, meters=meters)
+    return MeteringConfiguration(v=1, edge=EDGE, interval_ms=HOUR_MS, max_lag_ms=60_000, meters=meters)
 
 
 def configuration_sha256() -> str:

@@ -120,5 +120,8 @@ class Minutes:
     def put_days(self, points: Sequence[PointDay], projects: Sequence[EmissionsDay]) -> None:
         self.days.append((list(points), list(projects)))
 
+    def days_held(self, project: str) -> set[int]:
+        return {day.t_ms for _, projects in self.days for day in projects if day.project == project}
+
     def close(self) -> None:
         pass

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -138,6 +141,39 @@ def test_readings_come_back_exact_and_in_pages(served: Served) -> None:
     assert {one["unit"] for one in seen} == {"Wh"}
     power = served.json(f"/v1/readings?{RANGE}".replace("energy", "power"))["items"][3]
     assert (power["value"], power["raw_hex"], power["unit"]) == ("-3", "fffd", "W")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"quality": 7}, "quality 7 is none"),
+        ({"type": "bogus"}, "bogus of pattern 0x64 and exponent 1 has no value"),
+        ({"exponent": 9 * 10**17}, "and exponent 900000000000000000 has no value"),
+        ({"exponent": -201}, "and exponent -201 has no value"),
+        ({"raw": 2**63}, "u32 of pattern 0x8000000000000000 and"),
+        ({"type": "f32", "raw": 2**63}, "f32 of pattern 0x8000000000000000 and"),
+        ({"type": "f32", "raw": 0x7F80_0000}, "f32 of pattern 0x7f800000 and"),
+    ],
+)
+def test_an_altered_reading_is_bad_and_says_why(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    made = build(tmp_path)
+    row = next(made.view.read(POINT, START_MS, END_MS))
+    made.view.clear()
+    made.view.write("sola-e1", EPOCH, row.leaf + 1, [row._replace(**changes)], [])
+    (shown,) = made.json(f"/v1/readings?{RANGE}")["items"]
+    assert (shown["value"], shown["quality"]) == (None, "bad")
+    assert told in shown["reason"]
+    assert "the view was altered: an operator runs hakari view compare" in shown["reason"]
+    made.close()
+
+
+def test_a_damaged_view_is_a_problem(tmp_path: Path) -> None:
+    made = build(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "view.sqlite", isolation_level=None)) as db:
+        db.execute("UPDATE reading SET raw = 'abc'")
+    answer = made.get(f"/v1/readings?{RANGE}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    made.close()
 
 
 def test_a_period_of_readings_is_half_open_in_any_offset(served: Served) -> None:

@@ -175,6 +175,18 @@ def test_what_a_shared_analyser_saw_for_several_classes_stands_once() -> None:
     assert [line.rule for line in result.lines] == ["outage", "energised-gap"]
 
 
+def test_a_plan_that_expects_fewer_readings_than_the_edge_takes_bridges_no_gap() -> None:
+    """Quarter-hourly readings under a plan of hours: an hour without a GOOD one a day is counted by neither."""
+    quarter_ms = w.HOUR_MS // 4
+    readings = [(w.START_MS + k * quarter_ms, None if 1 <= k % 96 <= 4 else 63_500 + k % 2) for k in range(747 * 4)]
+    told = e.evidence({e.VOLTAGE: e.gauge_rows(readings)}, "V", "gauge")
+    facts = {name: [fact._replace(interval_ms=quarter_ms) for fact in found] for name, found in told.facts.items()}
+    text = w.replaced(TRANSFORMERS, "in_service = 2016-07-16\nout_of_service = 2016-07-21", "in_service = 2016-06-01")
+    result = e.result_of(text, told._replace(facts=facts))
+    assert result.vintages[0].quantities["H[t-1000]"] == "705.25"  # 31 days of 24 h, less five quarters each
+    assert {line.rule for line in result.lines} == {"energised-gap"}
+
+
 def test_a_transformer_that_saves_nothing_with_its_tolerance_is_refused_by_its_name() -> None:
     parameters = TRANSFORMER | {"NLL_RE": Decimal(495)}
     with pytest.raises(FormulaRefused, match="NLL_PJ with its tolerance is 495 W and not below NLL_RE = 495 W"):
@@ -209,6 +221,7 @@ def test_the_capacity_decides_the_class(capacity: str, class_: str, cop: str) ->
         ('class = "below-300"', 'clas = "below-300"', r"\[equipment#2\]\.clas is not a known key; did you mean class"),
         ('id = "ch-2"', 'id = "ch-1"', r"\[\[equipment\]\] ch-1 is given twice"),
         ('id = "ch-2"', 'id = "Ch 2"', r"\[equipment#2\]\.id"),
+        ('id = "ch-2"', 'id = "ch-2\\n"', r"\[equipment#2\]\.id"),
         ('equipment = "ch-2"', 'equipment = "ch-3"', "'ch-3', which no .*; known are ch-1, ch-2"),
         ('equipment = "ch-2"\n', "", "names no equipment"),
         ('equipment = "ch-2"', 'equipment = "ch-1"', r"\[\[equipment\]\] ch-2 has no point that measures EC"),
@@ -222,6 +235,9 @@ def test_the_capacity_decides_the_class(capacity: str, class_: str, cop: str) ->
         ('name = "COP_PJ"', 'name = "COP"', r"ch-1: \[\[equipment\.parameter\]\] COP_PJ is missing"),
         ('name = "COP_PJ"', 'name = "COP_RE"', r"COP_PJ is missing"),
         ('value = "6.4"', 'value = "64"', "ch-1: parameter COP_PJ = 64 1 is outside 0.1 to 30 1"),
+        ('value = "250"', 'value = "0"', "ch-2: parameter capacity = 0 USRt is outside 1 to 100000 USRt"),
+        ('value = "36"', 'value = "70"', "ch-1: parameter T_cooling_out = 70 °C is outside 15 to 60 °C"),
+        ('value = "8"', 'value = "-30"', "ch-1: parameter T_chilled_out = -30 °C is outside -20 to 25 °C"),
         ('unit = "USRt"', 'unit = "kW"', "USRt"),
         ("[[monitored]]", '[[equipments]]\nid = "x"\n[[monitored]]', "did you mean equipment"),
         ('parameter = "EC"', 'parameter = "H"', r"\[\[monitored\]\] EC is missing"),
@@ -244,6 +260,8 @@ OWN = SECOND.replace("energised_above", 'equipment = "t-400"\nenergised_above')
         (w.replaced(TRANSFORMERS, 'energised_above = "6000"\n', ""), "has no energised_above; give the threshold"),
         (w.replaced(TRANSFORMERS, '"6000"', '"0"'), "energised_above of .* is 0; it must be above 0"),
         (w.replaced(TRANSFORMERS, '"6000"', '"6 kV"'), "energised_above"),
+        (w.replaced(TRANSFORMERS, 'value = "200"', 'value = "0"'), "t-400: parameter NLL_PJ = 0 W is outside 1 to"),
+        (w.replaced(TRANSFORMERS, 'value = "700"', 'value = "0.9"'), r"NLL_RE = 0\.9 W is outside 1 to"),
         (w.replaced(TRANSFORMERS, "interval_s = 3600", "interval_s = 3601"), "too long for energised hours H"),
         (TRANSFORMERS + SECOND, r"\[\[equipment\]\] t-1000 has 2 points for H, whose hours would be added up"),
         (
@@ -306,6 +324,19 @@ def test_a_threshold_is_in_the_points_unit() -> None:
     assert (
         e.result_of(w.replaced(TRANSFORMERS, '"6000"', '"6349.9"'), VOLTS).vintages[0].quantities["H[t-1000]"] == "734"
     )
+
+
+@pytest.mark.parametrize("serial", ["S-export", "s-EXPORT "])
+def test_one_meter_bound_as_two_points_is_not_locked(serial: str) -> None:
+    text = w.replaced(CHILLERS, "S-import", serial)
+    sentence = (
+        f"points {w.EXPORT} and {w.IMPORT} of EC, both with serial 's-export', are of one meter, so its energy may"
+        " count twice"
+    )
+    assert sentence in e.result_of(text, e.july_energy()).refusals
+    moved = w.replaced(text, "in_service = 2016-06-01", "in_service = 2016-06-01\nout_of_service = 2016-07-11")
+    for other in (CHILLERS, moved):
+        assert not any("count twice" in reason for reason in e.result_of(other, e.july_energy()).refusals)
 
 
 def test_what_must_stand_before_a_lock_names_equipment_classes_and_constants() -> None:

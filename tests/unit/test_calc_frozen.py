@@ -14,6 +14,7 @@ from calc.frozen import moving, standstills
 from calc.leaves import EdgeEvidence
 from hakari.registers.profile import Point, Profile
 from hakari.wire.configuration import Meter, MeteringConfiguration, parts_of, sha256_of, text_of
+from hakari.wire.frozen import Stretch, follow
 from hakari.wire.leaf import Block, Leaf, Sample, Sync, encode
 from tests.unit.calc_world import BOOT, QUARTER_MS, START_MS
 
@@ -81,6 +82,76 @@ def test_the_case_comes_out_as_its_why_says(series: dict[str, Any], a_leaf: int)
     used = [(row.t_ms - START_MS) // QUARTER_MS for row in moving(found.rows[POINT], found.frozen[POINT])]
     assert used == [k for k in range(len(samples)) if not any(a < k <= b for a, b in series["frozen"])]
     assert [(one.rule, one.start_ms, one.end_ms) for one in standstills(spans)] == [("frozen", *span) for span in spans]
+
+
+def block(k: int, request: str, answer: str, error: str = "") -> Block:
+    wall_ms = START_MS + k * QUARTER_MS
+    return Block("aux", "modbus-tcp", request, wall_ms=wall_ms, round_trip_us=1, answer=answer, error=error)
+
+
+def followed(*samples: tuple[int, list[tuple[str, str]]]) -> Stretch:
+    """What samples (number, [(request, answer)]) of one meter come to; an answer "" is missing."""
+    stretch = None
+    for k, exchanges in samples:
+        blocks = [block(k, request, answer, "" if answer else "timeout") for request, answer in exchanges]
+        stretch = follow(stretch, START_MS + k * QUARTER_MS, blocks)
+    assert stretch is not None
+    return stretch
+
+
+A, B, C = "010300000001", "010300100001", "010300200001"
+
+
+def test_requests_that_are_lost_in_turn_do_not_end_a_stretch() -> None:
+    stretch = followed(*((k, [(A, "03020001" if k % 2 else ""), (B, "" if k % 2 else "03020002")]) for k in range(8)))
+    assert stretch.frozen
+    assert (stretch.since_ms, stretch.last_ms) == (START_MS, START_MS + 7 * QUARTER_MS)
+    assert stretch.answers == {bytes.fromhex(A): b"\3\2\0\1", bytes.fromhex(B): b"\3\2\0\2"}
+
+
+def test_another_answer_to_one_request_ends_a_stretch_even_after_a_missing_one() -> None:
+    still = [(k, [(A, "03020001"), (B, "03020002")]) for k in range(6)]
+    assert followed(*still).frozen
+    for last in ([(A, "03020001"), (B, "03020003")], [(A, ""), (B, "03020003")], [(B, "03020002"), (B, "03020003")]):
+        found = followed(*still, (6, [(A, "03020001"), (B, "")]), (7, last))
+        assert (found.samples, found.since_ms) == (1, START_MS + 7 * QUARTER_MS)
+
+
+def test_missing_answers_and_slots_sampled_before_do_not_lengthen_a_stretch() -> None:
+    still = [(k, [(A, "03020001")]) for k in (0, 4, 6)]
+    unchanged = followed(*still)
+    assert not unchanged.frozen
+    for more in ((7, [(A, "")]), (6, [(A, "03020001")]), (2, [(A, "03020001")]), (7, [(A, "not hexadecimal")])):
+        assert followed(*still, more) == unchanged
+    assert followed(*still, (6, [(A, "03020001")]), (7, [(A, "03020001")])).frozen
+
+
+def test_answers_are_the_same_by_their_bytes() -> None:
+    stretch = followed(*((k, [(A.upper() if k % 2 else A, "03 02 00 AB" if k % 2 else "030200ab")]) for k in range(5)))
+    assert stretch.frozen
+
+
+def test_a_request_that_is_asked_no_more_holds_no_other_one_still() -> None:
+    still = [(k, [(A, "03020001"), (B, "03020002")]) for k in range(6)]
+    other = followed(*still, (6, [(C, "03020009")]))
+    assert (other.samples, other.since_ms) == (1, START_MS + 6 * QUARTER_MS)
+
+
+def silenced(every: int) -> list[Sample]:
+    return [sample(k, -1 if k % every == 1 else 2302, 200) for k in range(12)]
+
+
+@pytest.mark.parametrize("every", [2, 3, 4, 12])
+def test_lost_answers_do_not_hide_that_a_meter_is_frozen(every: int) -> None:
+    samples = silenced(every)
+    last = max(k for k in range(12) if k % every != 1)
+    assert evidence(samples).frozen[POINT] == [(samples[0].slot_ms, samples[last].slot_ms)]
+
+
+@pytest.mark.parametrize("a_leaf", [1, 2, 24])
+def test_slots_sampled_twice_do_not_hide_that_a_meter_is_frozen(a_leaf: int) -> None:
+    samples = [one for k in range(12) for one in (sample(k, 2302, 200), sample(k, 2302, 200))]
+    assert evidence(samples, a_leaf).frozen[POINT] == [(samples[0].slot_ms, samples[-1].slot_ms)]
 
 
 def test_a_cut_knows_no_leaf_after_it() -> None:

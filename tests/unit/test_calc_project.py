@@ -9,7 +9,7 @@ import pytest
 from calc.methodologies.registry import find
 from calc.project import check_project, read_project, values_of
 from hakari.errors import BadConfiguration
-from tests.unit.calc_world import EXPORT, fixture_methodology, project_text, replaced
+from tests.unit.calc_world import DOCUMENT_SHA256, EXPORT, fixture_methodology, project_text, replaced
 
 TEXT = project_text()
 
@@ -43,6 +43,8 @@ def test_a_parameter_is_converted_exactly_to_the_declared_unit() -> None:
         ('name = "Test plant"', 'nmae = "Test plant"', r"p\.toml: \[project\]\.nmae .*; did you mean name"),
         ("accuracy_class", "acuracy_class", r"\[monitored#1\.points#1\]\.acuracy_class .* did you mean accuracy_class"),
         ('id = "plant"', 'id = "../plant"', r"\.\./plant"),
+        ('value = "0.5"', 'value = "0.5\\n"', "value"),
+        (f'"{DOCUMENT_SHA256}"', f'"{DOCUMENT_SHA256}\\n"', "document_sha256"),
         ('name = "EF"', 'name = "EG"', r"\[\[parameter\]\] EF is missing"),
         ('parameter = "IMP"', 'parameter = "IMPORT"', r"\[\[monitored\]\] IMP is missing"),
         ('parameter = "IMP"', 'parameter = "EXP"', r"\[\[monitored\]\] IMP is missing"),
@@ -70,6 +72,11 @@ def test_an_undeclared_parameter_is_refused() -> None:
     more = '[[parameter]]\nname = "X"\nvalue = "1"\nunit = "1"\nstanding = "demo"\nsource = ""\n'
     with pytest.raises(BadConfiguration, match="'X' is not declared"):
         _check(TEXT + more)
+
+
+def test_a_byte_order_mark_is_refused_in_a_sentence_that_says_how_to_save() -> None:
+    with pytest.raises(BadConfiguration, match=r"^p\.toml: .*; save it as UTF-8 without a byte order mark$"):
+        read_project(b"\xef\xbb\xbf" + TEXT.encode(), "p.toml")
 
 
 def test_bytes_that_are_no_project_are_refused() -> None:

@@ -127,6 +127,32 @@ def test_check_shows_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert json.loads(capsys.readouterr().out)["words_a_sample"] == 109
 
 
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("interval_s = 1", "[edge].interval_s = 1 (slots would be skipped); shorten"),
+        ("interval_s = 900\nmax_lag_s = 1", "[edge].max_lag_s = 1 (values would be too late for a boundary); shorten"),
+        ("interval_s = 1\nmax_lag_s = 1", "interval_s = 1 (slots would be skipped) and [edge].max_lag_s = 1 (values"),
+        ("interval_s = 2\nmax_lag_s = 2", ""),
+    ],
+)
+def test_check_warns_of_a_bus_that_may_take_too_long(
+    tmp_path: Path, keys: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(_settings(tmp_path, 1))
+    path.write_text(path.read_text().replace("interval_s = 900", keys))
+    assert main(["edge", "check", str(path)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    assert main(["edge", "check", str(path), "--json"]) == 0
+    assert [f"warning: {sentence}" for sentence in json.loads(capsys.readouterr().out)["warnings"]] == lines
+    assert len(lines) == bool(says)
+    for line in lines:
+        assert line.startswith(
+            "warning: bus pv: its reads, one after the other, may take 2 s (1 × timeout_s = 2), more"
+        )
+        assert says in line
+
+
 def test_check_refuses_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = Path(_settings(tmp_path, 1))
     path.write_text(path.read_text().replace("interval_s = 900", "interval_s = 7"))

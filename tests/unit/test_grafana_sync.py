@@ -186,9 +186,20 @@ def test_nobody_listens_or_it_is_no_grafana(operator: Operator) -> None:
     operator.fake.body = b"<html>a proxy</html>"
     ended = operator.run("check")
     assert ended.code == 4
-    assert "not as Grafana does" in ended.error
+    assert "is not a Grafana (it does not say its version): check address and path" in ended.error
     operator.fake.body = b"[]"
     assert operator.run("sync").code == 4
+    operator.fake.body = None
+    for command in ("check", "sync"):
+        ended = operator.run(command, url=f"{operator.fake.url}/elsewhere")
+        assert ended.code == 4
+        assert "is not a Grafana (it answers 404): check address and path" in ended.error
+    operator.fake.denied = 401
+    for said in (b'{"code":"unauthorized","message":"unauthorized access"}', b"<html>who are you?</html>"):
+        operator.fake.body = said  # InfluxDB, and a proxy
+        ended = operator.run("check")
+        assert ended.code == 4
+        assert "is not a Grafana (it answers 401): check address and path" in ended.error
 
 
 def test_a_path_before_the_api_is_kept_with_or_without_its_slash(

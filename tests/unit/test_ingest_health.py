@@ -15,9 +15,10 @@ from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.store.operations import EdgeHealth, PointHealth
 from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.leaf import encode
+from hakari.wire.rows import Row
 from ingest.feed import Feeder
 from ingest.feeding import Health
-from ingest.health import DAY_MS, MINUTE_MS, expected_edges
+from ingest.health import DAY_MS, MINUTE_MS, expected_edges, shown_value
 from ingest.standing import Standings
 from tests.unit.ingest_world import EDGE, FIRST, OTHER, SECOND, SLOT, STEP_MS, Minutes, Plant, configuration, roster_of
 
@@ -110,6 +111,17 @@ def test_a_meter_that_has_just_failed_is_suspect_before_it_is_stale(room: Room) 
     room.plant.read(FIRST, cfg, SLOT + 3 * STEP_MS, {"main": None, "spare": 103})
     found = room.point(SLOT + 3 * STEP_MS)
     assert (found.state, found.quality, found.value) == ("suspect", 2, 102.0)
+
+
+def test_a_row_of_the_view_that_is_none_of_ours_ends_nothing(room: Room) -> None:
+    """Whoever may write into the view can put any type, epoch and leaf there."""
+    running(room, 3)
+    room.feeder.catch_up()
+    strange = Row(MAIN, SLOT + 3 * STEP_MS, "bogus", 7, 0, 0, "", 1, 3, "b", 7)
+    assert shown_value(strange) is None
+    standings = Standings(room.evidence, room.feeder.known)
+    for epoch, leaf in ((10**30, 0), (-1, 0), (1, -1), (1, 10**30)):
+        assert standings.received_ms(strange._replace(epoch=epoch, leaf=leaf), "a", EDGE) == strange.t_ms
 
 
 def test_a_dead_uplink_is_one_alarm(room: Room) -> None:

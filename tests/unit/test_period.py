@@ -121,6 +121,14 @@ def test_an_unknown_zone(name: str) -> None:
         zone_of(name)
 
 
+@pytest.mark.parametrize(
+    "name", ["localtime", "LocalTime", "posixrules", "Factory", "right/Asia/Tokyo", "posix/Asia/Tokyo"]
+)
+def test_a_zone_that_is_the_machines_own(name: str) -> None:
+    with pytest.raises(ZoneUnknown, match="depends on the machine"):
+        zone_of(name)
+
+
 def test_an_instant_outside_the_calendar() -> None:
     with pytest.raises(PeriodInvalid):
         local_date(10**18, zone_of("UTC"))

@@ -324,6 +324,16 @@ def test_a_fault_that_cannot_be_is_one_sentence(tmp_path: Path, words: str, says
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("rest", ["", " quantities=load_percent"])
+def test_a_meter_that_counts_nothing_cannot_count_zero(rest: str) -> None:
+    fault = parse_fault(f"unit=1 kind=zero from={FROM}{rest}")
+    with pytest.raises(BadConfiguration) as caught:
+        Faults([fault], [plant_of("carrier-23xrv")])
+    assert str(caught.value) == (
+        "fault 1 (zero): meter S-1 has no counter, which this kind needs; name another meter or kind"
+    )
+
+
 def test_a_schedule_file_says_what_the_words_say(tmp_path: Path) -> None:
     (tmp_path / "f.toml").write_text(
         f'[[fault]]\nserial = "TVA-0001"\nkind = "spike"\nfrom = {FROM}\nquantities = ["heat_wh"]\nfactor = 3\n'
@@ -351,7 +361,15 @@ def test_a_schedule_file_says_what_the_words_say(tmp_path: Path) -> None:
         ("", "the file is empty"),
         ("[[faults]]\nkind = 'silence'", "faults is not a known key; did you mean fault?"),
         ("[[fault]]\nunit = 1", "kind"),
-        ("[[fault]]\nunit = 1\nkind = 'silense'", "silense"),
+        ("[[fault]]\nunit = 1\nkind = 'silense'", "fault 1: kind 'silense' is unknown; did you mean silence?"),
+        ("[[fault]]\nunit = 1\nkind = 'x'", "there are silence, exception, slow, late, spike, stuck, zero"),
+        ("[[fault]]\nkind = 'hole'\n[[fault]]\nunit = 1\nkind = 2", "fault 2: kind '2' is unknown; there are silence"),
+        ("[[fault]]\nkind = 'hole'\nfrom = 2016-07-01T00:00:00", "from '2016-07-01T00:00:00' has no zone; add its"),
+        ("[[fault]]\nkind = 'hole'\nfrom = '2016-07-01T00:00'", "from '2016-07-01T00:00' has no zone; add its offset"),
+        ("[[fault]]\nkind = 'hole'\nuntil = 2016-07-01", "until '2016-07-01' has no zone; add its offset"),
+        ("[[fault]]\nkind = 'hole'\nuntil = 10:00:00", "until '10:00:00' is no ISO 8601 time; write one such as"),
+        ("[[fault]]\nkind = 'hole'\nuntil = [1]", "until '[1]' is no ISO 8601 time; write one such as"),
+        ("fault = ['hole']", "fault#1"),
         ("[[fault]]\nunit = 1\nkind = 'slow'\ndelay = 2", "delay"),
         ("fault = []", "fault"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from simulate.boiler import BoilerModel
 from simulate.chiller import ChillerModel
 from simulate.solar import SLOT_MS, SolarModel
-from simulate.source import Source, SourceInvalid
+from simulate.source import MAX_SLOTS, Integrator, Source, SourceInvalid
 from simulate.transformer import Rating, TransformerModel
 
 START_MS = 1_467_331_200_000  # 2016-07-01T00:00:00Z
@@ -78,6 +78,22 @@ def test_the_counter_is_the_integral_of_the_power() -> None:
 def test_a_time_before_the_start_is_refused() -> None:
     with pytest.raises(SourceInvalid, match="set `start`"):
         solar().value("export_wh", START_MS - DAY_MS)
+
+
+@pytest.mark.parametrize("make", [solar, boiler, chiller, transformer])
+def test_a_model_knows_no_time_that_its_counters_cannot_count_to(make: type[Source]) -> None:
+    flat = Integrator(lambda _: 1000, START_MS, SLOT_MS)
+    end_ms = make().span.end_ms
+    assert flat.positive_wh(end_ms) > 0
+    assert end_ms < 4_102_444_800_000
+    with pytest.raises(SourceInvalid, match=f"outside the {MAX_SLOTS} slots"):
+        flat.positive_wh(end_ms + 1)
+
+
+def test_a_model_ends_with_the_year_2099_where_it_begins_late() -> None:
+    begun_ms = 4_000_000_000_000
+    late = SolarModel(1, capacity_w=6000, latitude_deg=35.7, longitude_deg=139.7, start_ms=begun_ms)
+    assert late.span == (begun_ms, 4_102_444_800_000)
 
 
 def test_a_chillers_water_carries_its_load_and_its_power_exactly() -> None:

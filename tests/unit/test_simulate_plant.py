@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from hakari.errors import BadConfiguration
 from simulate.plant import load_plant
-from simulate.scenario import load_scenario
+from simulate.run import serving
+from simulate.scenario import check_known, load_scenario
 
 DATA = Path(__file__).resolve().parents[2] / "simulate" / "data"
 PLANT = """
@@ -88,3 +91,33 @@ def test_a_scenario_that_cannot_be_used(tmp_path: Path, old: str, new: str, says
     with pytest.raises(BadConfiguration) as caught:
         load_scenario(tmp_path / "s.toml", {})
     assert says in str(caught.value)
+
+
+def test_a_time_beyond_what_the_counters_can_count_is_refused_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "plant.toml").write_text(PLANT.replace("2020-", "2004-"))
+    plant = load_plant(tmp_path / "plant.toml", {})
+    with pytest.raises(BadConfiguration, match=r"plant p knows 2004-01-01T00:00:00.* to 2024-.* another `start`"):
+        check_known(plant, 1_780_000_000_000, 1_780_000_000_000)
+
+
+def test_every_meter_is_counted_up_before_one_is_listened_to(tmp_path: Path) -> None:
+    (tmp_path / "plant.toml").write_text(PLANT)
+    plant = load_plant(tmp_path / "plant.toml", {})
+    asked: list[int] = []
+    now_ms = plant.source.span.start_ms + 86_400_000
+
+    class Watched:
+        span, quantities = plant.source.span, plant.source.quantities
+
+        def value(self, quantity: str, t_ms: int) -> Fraction:
+            asked.append(t_ms)
+            return plant.source.value(quantity, t_ms)
+
+    for meter in plant.meters:
+        meter._source = Watched()
+
+    async def run() -> list[int]:
+        async with serving([plant], lambda: now_ms):
+            return list(asked)
+
+    assert set(asyncio.run(run())) == {now_ms}

@@ -49,6 +49,13 @@ def test_a_room_that_works_says_so(tmp_path: Path, room: str) -> None:
     assert told["trouble"] == ""
 
 
+def test_an_ingest_that_takes_leaves_without_its_view_is_alive_and_says_so(tmp_path: Path) -> None:
+    file = config(tmp_path, "ingest")
+    Alive(tmp_path / "alive").beat(without="InfluxDB does not answer")
+    assert "stores and marks leaves, but InfluxDB does not answer" in ask(ROOMS["ingest"], f"status --config {file}")
+    assert json.loads(ask(ROOMS["ingest"], f"status --json --config {file}"))["without"] == "InfluxDB does not answer"
+
+
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_a_room_that_hangs_does_not(tmp_path: Path, room: str) -> None:
     file = config(tmp_path, room)

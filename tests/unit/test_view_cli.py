@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from hakari.errors import BAD_CONFIGURATION, DATA_PROBLEM, NOT_REACHABLE
+from hakari.store.view import ViewDay
 from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.rows import Row
 from ingest.compare import MAX_DAYS_LOOKED_INTO, compare, difference
@@ -109,11 +111,64 @@ def test_only_what_the_view_should_have_is_asked_of_it(world: w.World) -> None:
     sql(world, "UPDATE cursor SET next = next - 2")
     code, found = told(world, "compare")
     assert (code, found["behind"], found["day_count"]) == (0, 2, 0)
-    assert "2 more leaves not in the view yet" in hakari(world, "compare").stdout
+    said = hakari(world, "compare").stdout
+    assert "2 leaves are not in the view yet" in said
+    assert "says what they say" not in said
     with closing(SqliteReadingsView(world.folder / "view.db")) as view:
         view.clear()
         everything = compare(world.evidence, view, lambda _: None)
     assert (everything.day_count, everything.rows) == (0, 0)
+
+
+def test_a_row_beyond_the_cursor_may_lack_and_must_be_right(world: w.World) -> None:
+    """Setting the cursor back hides nothing: neither an altered row nor one that no leaf gives."""
+    sql(world, "UPDATE cursor SET next = 0")
+    code, found = told(world, "compare")
+    assert (code, found["leaves"], found["day_count"]) == (0, 0, 0)
+    second = w.START_MS + 2 * DAY_MS
+    sql(world, f"DELETE FROM reading WHERE t_ms = {second}")
+    assert told(world, "compare")[0] == 0
+    sql(world, f"UPDATE reading SET raw = raw + 1 WHERE t_ms = {second + 3_600_000} AND point = 1")
+    sql(world, f"UPDATE reading SET t_ms = t_ms + 1 WHERE t_ms = {second + DAY_MS} AND point = 2")
+    code, found = told(world, "compare")
+    assert code == DATA_PROBLEM
+    days = sorted((day["day"], day["missing"], day["extra"], day["altered"]) for day in found["days"])
+    assert days == [("2016-07-03", 0, 0, 1), ("2016-07-04", 0, 1, 0)]
+
+
+@pytest.mark.parametrize("place", ["leaf = 1000000", "epoch = 2", "leaf = -1"])
+def test_a_row_that_no_leaf_gives_is_extra_whatever_leaf_it_names(world: w.World, place: str) -> None:
+    sql(world, f"UPDATE reading SET {place} WHERE t_ms = {w.START_MS + DAY_MS} AND point = 1")
+    code, found = told(world, "compare")
+    assert (code, [(day["missing"], day["extra"]) for day in found["days"]]) == (DATA_PROBLEM, [(1, 1)])
+
+
+def test_leaves_that_come_while_comparing_are_nothing_extra(world: w.World) -> None:
+    with closing(SqliteReadingsView(world.folder / "view.db")) as view:
+        feeder, later = Feeder(world.evidence, view), iter([w.END_MS + 3 * 3_600_000])
+
+        def meanwhile(_: int) -> None:
+            for t_ms in later:
+                world.record([(t_ms, 9_000_000, 80_000)], w.configuration_sha256())
+                feeder.catch_up()
+
+        found = compare(world.evidence, view, meanwhile)
+        assert next(later, None) is None
+        assert list(view.read(w.EXPORT, w.END_MS + 3 * 3_600_000, w.END_MS + DAY_MS))
+    assert (found.day_count, found.behind) == (0, 0)
+
+
+def test_a_summary_of_a_day_that_its_rows_do_not_tell_is_named(world: w.World) -> None:
+    class Forged(SqliteReadingsView):
+        """A view whose kept summary of one day somebody has written."""
+
+        def days(self, point: str, start_ms: int, end_ms: int) -> Iterator[ViewDay]:
+            for day in super().days(point, start_ms, end_ms):
+                yield day._replace(falls=1) if (point, day.start_ms) == (w.EXPORT, w.START_MS + DAY_MS) else day
+
+    with closing(Forged(world.folder / "view.db")) as view:
+        found = compare(world.evidence, view, lambda _: None)
+    assert (found.day_count, found.days) == (1, [(w.EXPORT, "2016-07-02", 0, 0, 0, ["day summary"])])
 
 
 def test_a_view_that_lacks_a_year_is_told_in_bounded_words(world: w.World) -> None:

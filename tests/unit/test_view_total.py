@@ -107,7 +107,8 @@ def test_a_boundary_is_looked_for_as_far_back_as_is_said(folder: Path) -> None:
     fill(folder, [at(at_ms - LOOK_BACK_MS, 5), at(at_ms + 5, 7, leaf=1)])
     with closing(SqliteReadingsView(folder / "view.db")) as view:
         assert period_total(view, POINT, at_ms, at_ms + DAY_MS).quantity == Decimal("0.02")
-        assert period_total(view, POINT, at_ms + DAY_MS, at_ms + 2 * DAY_MS).quantity == 0
+        silent = period_total(view, POINT, at_ms + DAY_MS, at_ms + 2 * DAY_MS)
+        assert (silent.quantity, "no GOOD reading after the one at" in silent.refused) == (None, True)
         assert period_total(view, POINT, at_ms - LOOK_BACK_MS - DAY_MS, at_ms).quantity is None
 
 
@@ -142,8 +143,10 @@ def test_an_interval_that_is_given_decides_what_is_expected(folder: Path) -> Non
         assert period_total(view, POINT, 1, DAY_MS).expected_slots == 23
         assert period_total(view, POINT, 0, DAY_MS + 1, 7_200_000).expected_slots == 13
         empty = period_total(view, POINT, 9 * DAY_MS, 10 * DAY_MS)
-    assert (empty.quantity, empty.expected_slots) == (Decimal(0), 0)
+        denser = period_total(view, POINT, 0, DAY_MS, 7_200_000)
+    assert (empty.quantity, empty.expected_slots) == (None, 0)
     assert empty.completeness is None
+    assert (denser.good_slots, denser.expected_slots, denser.completeness) == (24, 12, None)
 
 
 ROWS = st.lists(
@@ -174,7 +177,7 @@ def test_totals_are_those_of_the_plain_rows(rows: list[Row], first: int, length:
     assert (found.falls, found.readings) == (falls, len(inside))
     assert found.good_slots == len({row.t_ms for row in inside if row.quality == 0})
     assert found.expected_slots == length
-    if before and not falls:
+    if before and not falls and upto[-1] != before[-1]:
         assert found.quantity == exact_value(*upto[-1][2:5]) - exact_value(*before[-1][2:5])
     else:
         assert found.quantity is None
