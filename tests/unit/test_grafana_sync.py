@@ -282,3 +282,12 @@ def test_everything_of_ours_must_stand_in_what_is_there() -> None:
     assert holds({}, {"empty": None, "off": False, "none": []})
     assert not holds({"off": True}, {"off": False})
     assert not holds(None, {})
+
+
+def test_rules_that_were_synced_before_become_editable_when_asked_for(operator: Operator) -> None:
+    operator.run("sync")
+    operator.run("sync", "--editable")
+    assert {rule["provenance"] for rule in operator.fake.rules.values()} == {""}
+    written = len(operator.fake.writes)
+    operator.run("sync", "--editable")
+    assert len(operator.fake.writes) == written
