@@ -20,7 +20,7 @@ from calc.methodologies.base import FORMULA, Methodology
 from calc.project import Project
 from calc.readiness import standing_refusals
 from calc.rules import RULES_VERSION, table_sha256
-from calc.text import decimal_text
+from calc.text import decimal_text, text_or_none
 from hakari.ledger.result import VERSION, Input, MethodologyUsed, PeriodResult, Vintage
 from hakari.period import Period, split_by_calendar_year, time_text
 
@@ -91,9 +91,9 @@ def compute_prepared(prepared: Prepared, label: str, period: Period) -> PeriodRe
         rules_version=RULES_VERSION,
         rules_sha256=table_sha256(),
         parameters=given_used(project.file.parameter),
-        reference_tco2=_text(totals.reference),
-        project_tco2=_text(totals.project),
-        reductions_tco2=_text(totals.reductions),
+        reference_tco2=text_or_none(totals.reference),
+        project_tco2=text_or_none(totals.project),
+        reductions_tco2=text_or_none(totals.reductions),
         reductions_whole_tco2=totals.whole,
         completeness=completeness_of(inputs),
         vintages=vintages,
@@ -145,9 +145,9 @@ def _vintage(of_equipment: Sequence[Computed], at: tuple[int, Period]) -> Vintag
         start_ms=part.start_ms,
         end_ms=part.end_ms,
         quantities=shown_quantities(of_equipment),
-        reference_tco2=_text(totals.reference),
-        project_tco2=_text(totals.project),
-        reductions_tco2=_text(totals.reductions),
+        reference_tco2=text_or_none(totals.reference),
+        project_tco2=text_or_none(totals.project),
+        reductions_tco2=text_or_none(totals.reductions),
         reductions_whole_tco2=totals.whole,
     )
 
@@ -198,7 +198,3 @@ def _used(methodology: Methodology) -> MethodologyUsed:
         formula=data.formula,
         constants=constants_used(data),
     )
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else decimal_text(value)

@@ -10,7 +10,7 @@ from calc.equipment import Served
 from calc.methodologies.base import FORMULA, Emissions, FormulaRefused, Methodology
 from calc.methodologies.declared import ClassParameter, Constant, Data, EquipmentClass
 from calc.projectfile import Given
-from calc.text import decimal_text
+from calc.text import decimal_text, text_or_none
 from hakari.ledger.result import EquipmentUsed, EquipmentVintage, Input, ParameterUsed
 
 
@@ -87,13 +87,16 @@ def equipment_used(
 
 def _vintage(year: int, computed: Computed) -> EquipmentVintage:
     emissions = computed.emissions
-    reductions = None if emissions is None else FORMULA.subtract(emissions.reference, emissions.project)
+    reference, project, reductions = None, None, None
+    if emissions is not None:
+        reference, project = emissions
+        reductions = FORMULA.subtract(reference, project)
     return EquipmentVintage(
         year=year,
         quantities=computed.shown(),
-        reference_tco2=None if emissions is None else decimal_text(emissions.reference),
-        project_tco2=None if emissions is None else decimal_text(emissions.project),
-        reductions_tco2=None if reductions is None else decimal_text(reductions),
+        reference_tco2=text_or_none(reference),
+        project_tco2=text_or_none(project),
+        reductions_tco2=text_or_none(reductions),
     )
 
 

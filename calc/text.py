@@ -10,3 +10,8 @@ def decimal_text(value: Decimal) -> str:
     text = format(value, "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
+
+
+def text_or_none(value: Decimal | None) -> str | None:
+    """The same, and None for a figure that there is not."""
+    return None if value is None else decimal_text(value)

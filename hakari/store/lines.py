@@ -19,13 +19,13 @@ from typing import NamedTuple
 from hakari.errors import HakariError
 from hakari.measurements import CURSOR, READING, REFUSED
 from hakari.registers.reading import SIGNED, WIDTH_BITS
+from hakari.store.blocks import RAW_LIMIT
 from hakari.store.view import Refusal
 from hakari.wire.rows import Row
 
 MIN_NS, MAX_NS = -(2**63) + 2, 2**63 - 2
 NS_OF_MS = 1_000_000
 LEAVES_A_SLOT = NS_OF_MS
-RAW_LIMIT = 1 << 64
 INT_LIMIT = 1 << 63
 MAX_EXPONENT = 200
 MAX_REASON_CHARS = 1000

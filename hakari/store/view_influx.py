@@ -18,6 +18,7 @@ from hakari.measurements import CURSOR, READING, READING_FIELDS, REFUSED
 from hakari.names import MAX_EPOCH
 from hakari.quality import Quality
 from hakari.registers.reading import WIDTH_BITS
+from hakari.store.blocks import RAW_LIMIT
 from hakari.store.days import DAY_MS, Summary, day_of, once_over, summarise, whole_days
 from hakari.store.influx import Influx, Series
 from hakari.store.influx_answers import Offender
@@ -26,7 +27,6 @@ from hakari.store.lines import (
     MAX_NS,
     MIN_NS,
     NS_OF_MS,
-    RAW_LIMIT,
     ReadingLines,
     Serializer,
     cursor_line,
@@ -35,6 +35,7 @@ from hakari.store.lines import (
     shown,
     spans,
 )
+from hakari.store.places import check_places
 from hakari.store.sqlite import StoreMisused
 from hakari.store.view import CursorMoved, Refusal, ViewDay, ViewMismatch, ViewUnavailable
 from hakari.wire.rows import Row
@@ -107,7 +108,7 @@ class InfluxReadingsView:
         the cursor is below `start` or the view was cleared meanwhile. ViewUnavailable: write the same again.
         """
         self._check_writable()
-        _check_places(edge_id, epoch, start, upto, rows, refused)
+        check_places(edge_id, epoch, start, upto, rows, refused)
         place = self._place(edge_id, epoch)
         if place.cursor < start:
             raise _moved(edge_id, epoch, place.cursor, start)
@@ -361,31 +362,3 @@ def _refusals(edge_id: str, epoch: int, made: ReadingLines, offenders: Iterable[
 
 def _moved(edge_id: str, epoch: int, cursor: int, start: int) -> CursorMoved:
     return CursorMoved(f"view of {edge_id} {epoch} is at leaf {cursor}, not {start}: it was cleared meanwhile")
-
-
-def _check_places(
-    edge_id: str, epoch: int, start: int, upto: int, rows: Sequence[Row], refused: Sequence[Refusal]
-) -> None:
-    for row in [] if _all_fit(edge_id, epoch, start, upto, rows) else rows:
-        if row.epoch != epoch or not start <= row.leaf < upto or not row.point.startswith(f"{edge_id}/"):
-            raise StoreMisused(f"row of {row.point} {row.epoch}/{row.leaf} is not of {edge_id} {epoch}/{start}..{upto}")
-        if not 0 <= row.raw < RAW_LIMIT:
-            raise StoreMisused(f"raw {row.raw} of {row.point} is no bit pattern of 64 bits")
-    for refusal in refused:
-        if (refusal.edge_id, refusal.epoch) != (edge_id, epoch) or not start <= refusal.leaf < upto:
-            raise StoreMisused(f"refusal of {refusal.epoch}/{refusal.leaf} is not of {edge_id} {epoch}/{start}..{upto}")
-
-
-def _all_fit(edge_id: str, epoch: int, start: int, upto: int, rows: Sequence[Row]) -> bool:
-    """Whether no row needs a second look; its work is done a column at a time."""
-    if not rows:
-        return True
-    leaves, raws = [row.leaf for row in rows], [row.raw for row in rows]
-    return (
-        {row.epoch for row in rows} == {epoch}
-        and start <= min(leaves)
-        and max(leaves) < upto
-        and min(raws) >= 0
-        and max(raws) < RAW_LIMIT
-        and all(point.startswith(f"{edge_id}/") for point in {row.point for row in rows})
-    )

@@ -32,7 +32,8 @@ from hakari.store.days import (
 )
 from hakari.store.packed import STATEMENTS as PACKED_STATEMENTS
 from hakari.store.packed import PackedDay, PackedDays, Point, columns_of_found, packable
-from hakari.store.sqlite import Database, Schema, SqlRow, StoreFailed, StoreMisused
+from hakari.store.places import check_places
+from hakari.store.sqlite import Database, Schema, SqlRow, StoreFailed
 from hakari.store.typed import TypedQueries
 from hakari.store.view import CursorMoved, Refusal, ViewDay, ViewMismatch
 from hakari.wire.rows import Row
@@ -120,7 +121,7 @@ class SqliteReadingsView:
 
         ViewMismatch unless every row is found to be there. CursorMoved when the cursor is below `start`.
         """
-        _check_places(edge_id, epoch, start, upto, rows, refused)
+        check_places(edge_id, epoch, start, upto, rows, refused)
         try:
             with self._db.transaction():
                 self._check_cursor(edge_id, epoch, start)
@@ -336,10 +337,6 @@ class SqliteReadingsView:
 
     def _stored(self, rows: Sequence[Row]) -> list[SqlRow]:
         points, boots, types = (self._numbers(table, {row[k] for row in rows}) for table, k in _NAMED)
-        raws = [row.raw for row in rows]
-        if raws and not (min(raws) >= 0 and max(raws) < RAW_LIMIT):
-            wrong = next(row for row in rows if not 0 <= row.raw < RAW_LIMIT)
-            raise StoreMisused(f"raw {wrong.raw} of {wrong.point} is no bit pattern of 64 bits")
         return [
             (points[point], t_ms, epoch, leaf, boots[boot], mono_ms, types[type_],
              raw - RAW_LIMIT if raw >> 63 else raw, exponent, quality, reason[:MAX_REASON_CHARS])
@@ -365,15 +362,3 @@ class SqliteReadingsView:
 def _row(point: str, found: SqlRow) -> Row:
     t_ms, type_, raw, exponent, quality, reason, epoch, leaf, boot, mono_ms = found
     return Row(point, t_ms, type_, raw % RAW_LIMIT, exponent, quality, reason, epoch, leaf, boot, mono_ms)
-
-
-def _check_places(
-    edge_id: str, epoch: int, start: int, upto: int, rows: Sequence[Row], refused: Sequence[Refusal]
-) -> None:
-    prefix = f"{edge_id}/"
-    for row in rows:
-        if row.epoch != epoch or not start <= row.leaf < upto or not row.point.startswith(prefix):
-            raise StoreMisused(f"row of {row.point} {row.epoch}/{row.leaf} is not of {edge_id} {epoch}/{start}..{upto}")
-    for refusal in refused:
-        if (refusal.edge_id, refusal.epoch) != (edge_id, epoch) or not start <= refusal.leaf < upto:
-            raise StoreMisused(f"refusal of {refusal.epoch}/{refusal.leaf} is not of {edge_id} {epoch}/{start}..{upto}")

@@ -6,7 +6,9 @@ import base64
 from collections.abc import Mapping, Sequence
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from hakari.log.note import SigningKey
 from hakari.log.roster import ApprovedEpoch, EdgeKey, Roster
 from hakari.log.tree import extend, leaf_hash, root_of
 from hakari.names import Origin
@@ -25,6 +27,19 @@ OTHER = Origin("plant.example", "boil-e1", 1750)
 SLOT = 1_467_356_400_000
 STEP_MS = 900_000
 FOREVER = (0, 2**60)
+OWNER = SigningKey("owner", Ed25519PrivateKey.from_private_bytes(bytes(32)))
+SETTINGS = f"""
+[ingest]
+namespace = "plant.example"
+evidence = "evidence.db"
+view = "view.db"
+cosigner_name = "ingest"
+cosigner_key_file = "cosigner.pem"
+owner_key = "{OWNER.verifier}"
+roster_file = "roster"
+[broker]
+host = "127.0.0.1"
+"""
 
 
 def configuration(edge: str, notes: str = "", *, meters: Sequence[str] = ("main",), interval_ms: int = STEP_MS) -> str:

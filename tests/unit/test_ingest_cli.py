@@ -8,10 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hakari.errors import BAD_CONFIGURATION, DATA_PROBLEM, NOT_REACHABLE, REFUSED
-from hakari.log.note import SigningKey
 from hakari.log.roster import Roster, sign_roster
 from hakari.log.tree import extend, leaf_hash, root_of
 from hakari.names import Origin
@@ -19,27 +17,16 @@ from hakari.store.evidence import StoredLeaf
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.store.view_sqlite import SqliteReadingsView
 from ingest.settings import load_settings
+from tests.unit.ingest_world import OWNER, SETTINGS
 
 ORIGIN = Origin("plant.example", "sola-e1", 1700)
-OWNER = SigningKey("owner", Ed25519PrivateKey.from_private_bytes(bytes(32)))
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A settings file with its stores: one leaf that no roster vouches for, one quarantined message."""
     path = tmp_path / "ingest.toml"
-    path.write_text(f"""
-[ingest]
-namespace = "plant.example"
-evidence = "evidence.db"
-view = "view.db"
-cosigner_name = "ingest"
-cosigner_key_file = "cosigner.pem"
-owner_key = "{OWNER.verifier}"
-roster_file = "roster"
-[broker]
-host = "127.0.0.1"
-""")
+    path.write_text(SETTINGS)
     (tmp_path / "roster").write_bytes(sign_roster(Roster("plant.example", 1), OWNER))
     log = SqliteEvidenceLog(tmp_path / "evidence.db")
     digest = leaf_hash(b"x")

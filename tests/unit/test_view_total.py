@@ -11,34 +11,20 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakari.errors import REFUSED
-from hakari.log.note import SigningKey
 from hakari.registers.reading import exact_value
 from hakari.store.days import DAY_MS, fell
 from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.rows import Row, once
 from ingest.view_cli import view as view_command
 from ingest.view_total import LOOK_BACK_MS, PointUnknown, period_total
+from tests.unit.ingest_world import SETTINGS
 
 EDGE = "sola-e1"
 POINT = f"{EDGE}/meter/energy"
-OWNER = SigningKey("owner", Ed25519PrivateKey.from_private_bytes(bytes(32)))
-SETTINGS = f"""
-[ingest]
-namespace = "plant.example"
-evidence = "evidence.db"
-view = "view.db"
-cosigner_name = "ingest"
-cosigner_key_file = "cosigner.pem"
-owner_key = "{OWNER.verifier}"
-roster_file = "roster"
-[broker]
-host = "127.0.0.1"
-"""
 
 
 def at(t_ms: int, raw: int, leaf: int = 0, mono_ms: int | None = None, quality: int = 0) -> Row:
