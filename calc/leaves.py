@@ -188,7 +188,10 @@ def facts_of(edge_id: str, configuration: MeteringConfiguration) -> Iterable[tup
     """Every point that `configuration` describes, by name."""
     interval_ms = configuration.interval_ms
     return (
-        (point_id(edge_id, meter.id, point.name), Facts(point.unit, point.kind, meter.serial, interval_ms))
+        (
+            point_id(edge_id, meter.id, point.name),
+            Facts(point.unit, point.kind, meter.serial, interval_ms * point.every),
+        )
         for meter in configuration.meters
         for point in meter.profile.points
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from decimal import Decimal, Inexact, InvalidOperation, Overflow
 
 from hakari.quality import Quality
-from hakari.registers.reading import WIDTH_BITS, exact_value
+from hakari.registers.reading import WIDTH_BITS, exact_value, modulus
 from hakari.units import EXACT
 from hakari.wire.rows import Row
 
 MAX_DIGITS_BEFORE = 40
 MAX_DIGITS_AFTER = 150  # ten digits below EXACT's 200 with those before the point, so that sums stay exact
-UNSIGNED = frozenset({"u16", "u32", "u64", "acc32"})
 
 
 def count_of(row: Row) -> Decimal:
@@ -34,4 +33,5 @@ def usable_value(row: Row) -> Decimal | None:
 
 def span_of(row: Row) -> Decimal | None:
     """What an unsigned register counts before it starts again at zero; None for another type."""
-    return EXACT.scaleb(Decimal(1 << WIDTH_BITS[row.type]), row.exponent) if row.type in UNSIGNED else None
+    count = modulus(row.type)
+    return None if count is None else EXACT.scaleb(Decimal(count), row.exponent)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import NamedTuple
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
+from edge.bus import Exchange
 from edge.frame import HEADER_BYTES, verdict
 from edge.settings import BusTable
 from hakari.clock import PlantClock
@@ -30,22 +30,6 @@ CONNECTION = "connection"
 
 # Every failure is an Exchange's error; pymodbus's own log lines would only repeat it, without a limit.
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
-
-
-class Exchange(NamedTuple):
-    """One request and what came of it.
-
-    `request` is unit + PDU, `answer` the PDU (empty unless it is one to this request; an exception answer is
-    kept), `error` "" or "timeout", "connection…", "mismatch: …", "exception …"; `wall_ms` and `mono_ms` are
-    plant time of the answer, `round_trip_us` machine time.
-    """
-
-    request: bytes
-    answer: bytes
-    error: str
-    wall_ms: int
-    mono_ms: int
-    round_trip_us: int
 
 
 class _Link:
@@ -148,6 +132,8 @@ class Bus:
     A refused connection is tried again by the next read. One that timed out is not tried for a time that
     doubles from 1 s (at least twice the timeout) to 60 s, so that a silent host does not hold up its meters.
     """
+
+    protocol = "modbus-tcp"
 
     def __init__(self, place: BusTable) -> None:
         self._address = (place.host, place.port)

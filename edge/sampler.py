@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from edge.modbus import Exchange
+from edge.bus import Exchange
 from edge.plan import MeterPlan, Plan
 from hakari.clock import PlantClock
 from hakari.registers.requests import ReadRequest

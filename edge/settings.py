@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -14,7 +14,7 @@ from hakari.errors import BadConfiguration
 from hakari.lockstep import ClockTable
 from hakari.log.note import NoteInvalid, VerifierKey
 from hakari.mqtt import BrokerSettings
-from hakari.registers.profile import Profile
+from hakari.registers.profile import MAX_EVERY, Profile
 from hakari.wire.configuration import Meter, MeteringConfiguration
 
 DAY_S = 86_400
@@ -48,22 +48,39 @@ class EdgeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[[bus]]`: one Modbus TCP endpoint; its meters are read one after the other."""
+    """`[[bus]]`: one line of meters, read one after the other, which no other program reads at the same time.
+
+    `kind` "tcp" and "rtu-over-tcp" (a transparent serial server) need `host`, "rtu" the serial `device`. An answer
+    is waited for `timeout_s`; on a serial line one may still come until `late_s` after its request.
+    """
 
     id: str
-    host: Text
+    kind: Literal["tcp", "rtu", "rtu-over-tcp"] = "tcp"
+    host: Annotated[str, msgspec.Meta(max_length=500)] = ""
     port: Port = 502
-    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60.0)] = 3.0
+    device: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    baud_rate: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: Literal[1, 2] = 1
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60.0)] = 1.0
+    late_s: Annotated[float, msgspec.Meta(gt=0, le=120.0)] = 5.0
+    adapter: Literal["hakari", "pymodbus"] = "hakari"
 
 
 class MeterTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[[meter]]`: a meter on a bus; `profile` is a bundled name or a .toml file, `serial` the nameplate's."""
+    """`[[meter]]`: a meter on a bus; `profile` is a bundled name or a .toml file, `serial` the nameplate's.
+
+    `every` reads points in every n-th slot only: `every = { voltage_l1 = 15 }`. `identity_proof` says how a meter
+    that tells no serial is known: the number of its seal, a photograph's file.
+    """
 
     id: str
     bus: str
     unit: Annotated[int, msgspec.Meta(ge=0, le=255)]
     profile: Text
     serial: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    every: dict[str, Annotated[int, msgspec.Meta(ge=1, le=MAX_EVERY)]] = {}
+    identity_proof: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,7 +126,8 @@ def _address_problems(told: Settings) -> Iterator[str]:
     try:
         names.check_host(told.broker.host, "[broker].host")
         for bus in told.buses:
-            names.check_host(bus.host, f"bus {bus.id}: host")
+            if bus.kind != "rtu":
+                names.check_host(bus.host, f"bus {bus.id}: host")
     except names.BadName as error:
         yield str(error)
 
@@ -129,11 +147,27 @@ def _identity_problems(told: Settings) -> Iterator[str]:
 
 def _bus_problems(told: Settings) -> Iterator[str]:
     yield from _names(told.buses, "bus")
-    taken: dict[tuple[str, int], str] = {}
+    taken: dict[str, str] = {}
     for bus in told.buses:
-        other = taken.setdefault((bus.host.lower(), bus.port), bus.id)
+        yield from _line_problems(bus)
+        other = taken.setdefault(place_of(bus).lower(), bus.id)
         if other != bus.id:
-            yield f"buses {other} and {bus.id} are both {bus.host}:{bus.port}; put their meters on one bus"
+            yield f"buses {other} and {bus.id} are both {place_of(bus)}; put their meters on one bus"
+
+
+def place_of(bus: BusTable) -> str:
+    """Where a bus is, for people: the serial device, or host:port."""
+    return bus.device if bus.kind == "rtu" else f"{bus.host}:{bus.port}"
+
+
+def _line_problems(bus: BusTable) -> Iterator[str]:
+    needed, excluded = ("device", "host") if bus.kind == "rtu" else ("host", "device")
+    if not getattr(bus, needed):
+        yield f"bus {bus.id} is of kind {bus.kind} and has no {needed}; give it"
+    if getattr(bus, excluded):
+        yield f"bus {bus.id} is of kind {bus.kind}, which has no {excluded}; leave {excluded} out"
+    if bus.adapter == "pymodbus" and bus.kind != "tcp":
+        yield f"bus {bus.id} has adapter pymodbus, which is for kind tcp only; leave adapter out"
 
 
 def _meter_problems(told: Settings) -> Iterator[str]:
@@ -190,7 +224,12 @@ def metering_configuration(told: Settings, folder: Path) -> MeteringConfiguratio
         found = library.get((meter.profile, "")) or profile_of(meter.profile, folder)
         library[meter.profile, ""] = found
         resolved = library.setdefault((meter.profile, meter.serial), with_serial(found, meter.serial))
-        meters.append(Meter(id=meter.id, bus=meter.bus, unit=meter.unit, serial=meter.serial, profile=resolved))
+        meters.append(
+            Meter(
+                id=meter.id, bus=meter.bus, unit=meter.unit, serial=meter.serial,
+                profile=with_rates(resolved, meter), identity_proof=meter.identity_proof,
+            )
+        )  # fmt: skip
     return MeteringConfiguration(
         v=CONFIGURATION_VERSION,
         edge=edge_id_of(told),
@@ -210,4 +249,19 @@ def with_serial(found: Profile, serial: str) -> Profile:
         else point
         for point in found.points
     ]
+    return msgspec.structs.replace(found, points=points)
+
+
+def with_rates(found: Profile, meter: MeterTable) -> Profile:
+    """`found` with the rates that `meter` gives its points; SettingsInvalid for a point that it has not."""
+    if not meter.every:
+        return found
+    known = {point.name for point in found.points if point.kind in ("counter", "gauge")}
+    for name in meter.every:
+        if name not in known:
+            raise SettingsInvalid(
+                f"meter {meter.id}: every names {name!r}, which profile {found.id} does not measure;"
+                f" it measures {', '.join(sorted(known))}"
+            )
+    points = [msgspec.structs.replace(point, every=meter.every.get(point.name, point.every)) for point in found.points]
     return msgspec.structs.replace(found, points=points)

@@ -18,13 +18,15 @@ from hakari.errors import NOT_REACHABLE, BadConfiguration, HakariError, Refused
 from hakari.log.tree import EMPTY_ROOT, leaf_hash
 from hakari.wire.envelope import EnvelopeMalformed, inflate
 
-FORMAT = 1
+FORMAT = 2
 HASH_BYTES = 32
 LINK = "broker_link"
 LINK_SINCE = "broker_link_since_ms"
 LAST_SLOT = "last_slot_ms"
 
-_SCHEMA = """
+_NOTES = "CREATE TABLE note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+_SCHEMA = f"""
+{_NOTES}
 CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE epoch (
   epoch INTEGER PRIMARY KEY, size INTEGER NOT NULL, frontier BLOB NOT NULL, root BLOB NOT NULL,
@@ -110,6 +112,8 @@ class Spool:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={FORMAT};COMMIT;")
+        elif version == 1:
+            self._db.executescript(f"BEGIN;{_NOTES}PRAGMA user_version={FORMAT};COMMIT;")
         elif version != FORMAT:
             raise SpoolUnknown(
                 f"spool {path} has format {version}, this version knows {FORMAT}; use the version that wrote it"
@@ -163,6 +167,16 @@ class Spool:
         """Persists a number."""
         with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO state VALUES (?,?)", (key, value))
+
+    def note(self, key: str) -> str:
+        """A persisted text, "" when never set: what was learnt of a meter, its identity, its commissioning."""
+        rows = self._all("SELECT value FROM note WHERE key=?", (key,))
+        return str(rows[0][0]) if rows else ""
+
+    def put_note(self, key: str, value: str) -> None:
+        """Persists a text."""
+        with self.transaction():
+            self._db.execute("INSERT OR REPLACE INTO note VALUES (?,?)", (key, value))
 
     # epochs
 

@@ -8,9 +8,21 @@ from __future__ import annotations
 import time
 from typing import NamedTuple, Protocol
 
+UNKNOWN = "unknown"
+SYNCHRONISED = "synchronised"
+UNSYNCHRONISED = "unsynchronised"
+WITNESSED = "witnessed"
+HELD_OVER = "held-over"
+LOCKSTEP = "lockstep"
+
 
 class PlantTime(NamedTuple):
-    """One instant. `wall_ms` UTC milliseconds, `mono_ms` milliseconds of this boot, `sync` the clock's state."""
+    """One instant. `wall_ms` UTC milliseconds, `mono_ms` milliseconds of this boot, `sync` the clock's state.
+
+    States: "synchronised" by the system's own time service; "witnessed": within the bounds that ingest's marks set;
+    "held-over": carried on by the monotonic clock from a time that was one of these; "unsynchronised": not known;
+    "lockstep": a driver's; "unknown": a release that did not look. `offset_ms` was added to the machine's wall clock.
+    """
 
     wall_ms: int
     mono_ms: int

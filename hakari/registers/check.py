@@ -8,12 +8,13 @@ from decimal import Decimal, InvalidOperation
 from hakari.errors import BadConfiguration
 from hakari.registers.groups import backed, groups_of
 from hakari.registers.profile import Point, Profile
-from hakari.registers.reading import SIGNED, WIDTH_BITS
+from hakari.registers.reading import FLOATS, SIGNED, WIDTH_BITS, modulus
 from hakari.units import UNITS
 
 ADDRESS_SPACE = 65536
+BIT_TYPES = frozenset({"u16", "u32", "u64"})
+BITS_TEXT = "u16, u32 and u64"
 SCALE_TYPES = frozenset({"sunssf", "i16", "u16"})
-FLOATS = frozenset({"f32", "f64"})
 
 
 class ProfileInvalid(BadConfiguration):
@@ -68,6 +69,7 @@ def _point_problems(point: Point, max_words: int) -> Iterator[str]:
     if point.exponent and (point.kind in ("scale", "identity") or point.scale_point):
         yield f"has exponent {point.exponent}, which its kind or its scale_point excludes; leave it out"
     yield from _pattern_problems(point)
+    yield from _bit_problems(point)
     yield from _bound_problems(point)
 
 
@@ -83,6 +85,21 @@ def _pattern_problems(point: Point) -> Iterator[str]:
             yield f"expects {point.expect!r} but is a {point.kind}; only an identity can expect"
         elif point.type != "string" and expected_raw(point) is None:
             yield f"expects {point.expect!r}, which is no whole number of type {point.type}"
+
+
+def _bit_problems(point: Point) -> Iterator[str]:
+    if point.bit and not point.bit_count:
+        yield f"names bit {point.bit} without a bit_count; say how many bits the field has"
+    if point.bit_count and (point.type not in BIT_TYPES or point.kind not in ("gauge", "identity")):
+        yield f"is a bit field and a {point.kind} of type {point.type}; only gauges and identities of {BITS_TEXT} are"
+    width = WIDTH_BITS.get(point.type, 0)
+    if point.bit_count and point.bit + point.bit_count > width:
+        yield f"has bits {point.bit} to {point.bit + point.bit_count - 1}, beyond the {width} bits of {point.type}"
+    if not point.wraps_at:
+        return
+    most = modulus(point.type)
+    if point.kind != "counter" or most is None or point.wraps_at > most:
+        yield f"wraps at {point.wraps_at}; only an unsigned counter wraps, at most at {most}"
 
 
 def _bound_problems(point: Point) -> Iterator[str]:
@@ -138,7 +155,7 @@ def _overlaps(profile: Profile) -> Iterator[str]:
     furthest: dict[str, Point] = {}
     for point in sorted(profile.points, key=lambda p: (p.table, p.address)):
         before = furthest.get(point.table)
-        if before is not None and point.address < before.address + before.length and not _same_identity(before, point):
+        if before is not None and point.address < before.address + before.length and not _may_share(before, point):
             yield f"points {before.name} and {point.name} overlap at {point.table} register {point.address}"
         if before is None or point.address + point.length > before.address + before.length:
             furthest[point.table] = point
@@ -156,10 +173,14 @@ def _separate_problems(profile: Profile) -> Iterator[str]:
             yield f"points {same.name} and {point.name} are the same {point.table} register {point.address}; keep one"
 
 
-def _same_identity(one: Point, other: Point) -> bool:
-    same = (one.address, one.type, one.length, one.word_order) == (
-        other.address, other.type, other.length, other.word_order)  # fmt: skip
-    return same and "identity" in (one.kind, other.kind)
+def _may_share(one: Point, other: Point) -> bool:
+    """Whether two points may share registers: one identifies by the same value, or both are fields of other bits."""
+    form = (one.address, one.type, one.length, one.word_order, one.byte_order)
+    if form != (other.address, other.type, other.length, other.word_order, other.byte_order):
+        return False
+    if one.bit_count and other.bit_count:
+        return one.bit + one.bit_count <= other.bit or other.bit + other.bit_count <= one.bit
+    return "identity" in (one.kind, other.kind)
 
 
 def _group_problems(profile: Profile) -> Iterator[str]:

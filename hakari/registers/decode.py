@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 
@@ -18,7 +18,7 @@ from hakari.quality import Quality
 from hakari.registers.check import expected_raw
 from hakari.registers.groups import asked_points
 from hakari.registers.profile import Point, Profile
-from hakari.registers.reading import Reading, exact_value
+from hakari.registers.reading import BCD, M10K, Reading, exact_value
 from hakari.registers.requests import ReadRequest, refusal
 
 NOT_AVAILABLE = "not available"
@@ -115,15 +115,13 @@ class _Field:
     scale: _Field | None
 
     def raw(self, answer: bytes) -> int:
-        data = answer[self.start : self.end]
-        if self.point.word_order == "low_first" and len(data) > 2:
-            data = b"".join(data[k : k + 2] for k in range(len(data) - 2, -1, -2))
-        return int.from_bytes(data, "big")
+        raw = int.from_bytes(_ordered(answer[self.start : self.end], self.point), "big")
+        return raw >> self.point.bit & (1 << self.point.bit_count) - 1 if self.point.bit_count else raw
 
     def text(self, answer: bytes) -> str:
         """What an identity point holds."""
         if self.point.type == "string":
-            held = answer[self.start : self.end].rstrip(b"\0 ")
+            held = _ordered(answer[self.start : self.end], self.point).rstrip(b"\0 ")
             return held.decode("ascii", "backslashreplace")
         raw = self.raw(answer)
         if self.point.expect is not None and self.point.expect.lower().startswith("0x"):
@@ -161,10 +159,21 @@ class _Field:
         return low or (self.maximum is not None and value > self.maximum)
 
 
+def _ordered(data: bytes, point: Point) -> bytes:
+    """The bytes of one value, highest first."""
+    if point.byte_order == "low_first":
+        data = b"".join(data[k + 1 : k + 2] + data[k : k + 1] for k in range(0, len(data), 2))
+    if point.word_order == "low_first" and len(data) > 2:
+        data = b"".join(data[k : k + 2] for k in range(len(data) - 2, -1, -2))
+    return data
+
+
 def _pattern_problem(type_: str, raw: int) -> str:
     """Why a bit pattern is no number that may be used, "" when it is one."""
-    if type_ == "acc32":
+    if type_ in ("acc32", "acc64"):
         return "" if raw else NOT_ACCUMULATED
+    if type_ in BCD or type_ in M10K:
+        return _digits_problem(type_, raw)
     if type_ == "f32":
         exponent, fraction, top = raw >> 23 & 0xFF, raw & 0x7FFFFF, 0xFF
     elif type_ == "f64":
@@ -176,6 +185,14 @@ def _pattern_problem(type_: str, raw: int) -> str:
     if exponent == 0:
         return DENORMAL if fraction else ""
     return NOT_EXACT if type_ == "f64" and not F64_SMALLEST <= exponent <= F64_LARGEST else ""
+
+
+def _digits_problem(type_: str, raw: int) -> str:
+    try:
+        exact_value(type_, raw, 0)
+    except InvalidOperation:
+        return NOT_A_NUMBER
+    return ""
 
 
 class _Window:

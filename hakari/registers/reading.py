@@ -13,6 +13,9 @@ from hakari.units import EXACT
 
 WIDTH_BITS = {type_: 16 * words for type_, words in WORDS.items()}
 SIGNED = frozenset({"i16", "i32", "i64", "sunssf"})
+FLOATS = frozenset({"f32", "f64"})
+BCD = frozenset({"bcd16", "bcd32", "bcd48", "bcd64"})
+M10K = frozenset({"m10k32", "m10k48", "m10k64"})
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -49,8 +52,19 @@ def exact_value(type_: str, raw: int, exponent: int) -> Decimal:
     return EXACT.scaleb(number, exponent)
 
 
+def modulus(type_: str) -> int | None:
+    """The count at which an unsigned counter of type `type_` starts again from 0, None for other types."""
+    if type_ in SIGNED or type_ in FLOATS or type_ not in WIDTH_BITS:
+        return None
+    digits = WIDTH_BITS[type_] // 4
+    return 10**digits if type_ in BCD or type_ in M10K else 1 << WIDTH_BITS[type_]
+
+
 def _number(type_: str, raw: int) -> Decimal:
     width = WIDTH_BITS[type_]
+    if type_ in BCD or type_ in M10K:
+        number = digits_of(type_, raw)
+        return Decimal("nan") if number is None else Decimal(number)
     if type_ == "f32":
         return Decimal(struct.unpack(">f", raw.to_bytes(4, "big"))[0])
     if type_ == "f64":
@@ -58,3 +72,15 @@ def _number(type_: str, raw: int) -> Decimal:
     if type_ in SIGNED and raw >> (width - 1):
         return Decimal(raw - (1 << width))
     return Decimal(raw)
+
+
+def digits_of(type_: str, raw: int) -> int | None:
+    """The whole number in the decimal digits of a BCD or M10K pattern, None where one of them is no digit."""
+    step, base = (4, 10) if type_ in BCD else (16, 10_000)
+    number = 0
+    for shift in range(WIDTH_BITS[type_] - step, -1, -step):
+        digit = raw >> shift & (1 << step) - 1
+        if digit >= base:
+            return None
+        number = number * base + digit
+    return number

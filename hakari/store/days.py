@@ -16,7 +16,7 @@ from operator import gt, lt
 from typing import NamedTuple, overload
 
 from hakari.quality import Quality
-from hakari.registers.reading import SIGNED, WIDTH_BITS, exact_value
+from hakari.registers.reading import FLOATS, SIGNED, WIDTH_BITS, exact_value
 from hakari.store.view import ViewDay
 from hakari.wire.rows import Row, once
 
@@ -25,7 +25,7 @@ TIME_LIMIT_MS = 1 << 63
 ALL_MS = (-TIME_LIMIT_MS, TIME_LIMIT_MS - 1)
 
 # A pattern of one of these types grows with its value; floats and signed ones are compared by their exact value.
-_ORDERED = frozenset(WIDTH_BITS) - SIGNED - {"f32", "f64"}
+_ORDERED = frozenset(WIDTH_BITS) - SIGNED - FLOATS
 
 # Compared once a row: a plain integer is many times faster than a member of an enumeration.
 _GOOD = int(Quality.GOOD)

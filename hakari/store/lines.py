@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from hakari.errors import HakariError
 from hakari.measurements import CURSOR, READING, REFUSED
-from hakari.registers.reading import SIGNED, WIDTH_BITS
+from hakari.registers.reading import BCD, FLOATS, M10K, SIGNED, WIDTH_BITS, digits_of
 from hakari.store.blocks import RAW_LIMIT
 from hakari.store.view import Refusal
 from hakari.wire.rows import Row
@@ -122,7 +122,7 @@ class Serializer:
         return middle
 
 
-_UNSIGNED = frozenset(WIDTH_BITS) - SIGNED - {"f32", "f64"}
+_UNSIGNED = frozenset(WIDTH_BITS) - SIGNED - FLOATS - BCD - M10K
 
 
 def site_of(edge_id: str) -> str:
@@ -193,13 +193,16 @@ def _value(type_: str, raw: int, exponent: int) -> str:
     if type_ not in WIDTH_BITS or abs(exponent) > MAX_EXPONENT:
         return ""
     width = WIDTH_BITS[type_]
-    if type_ in ("f32", "f64"):
+    if type_ in FLOATS:
         packed = (raw & ((1 << width) - 1)).to_bytes(width // 8, "big")
         number = float(struct.unpack(">f" if type_ == "f32" else ">d", packed)[0])
         scaled = number * 10.0**exponent if exponent else number
         return f",value={scaled!r}" if math.isfinite(scaled) else ""
     if type_ in SIGNED and raw >> (width - 1):
         raw -= 1 << width
+    if type_ in BCD or type_ in M10K:
+        digits = digits_of(type_, raw)
+        return "" if digits is None else f",value={digits}e{exponent}"
     return f",value={raw}e{exponent}"
 
 

@@ -17,6 +17,7 @@ from hakari.wire.leaf import MAX_PARTS, MAX_SHOWN_CHARS, ConfigurationPart
 PART_CHARS = 7000
 MAX_TEXT_CHARS = MAX_PARTS * PART_CHARS
 MAX_OPEN = 16
+UNPROVEN = "profile unproven and point not commissioned"
 
 
 class ConfigurationMalformed(DataProblem):
@@ -24,13 +25,27 @@ class ConfigurationMalformed(DataProblem):
 
 
 class Meter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One meter on a bus. `serial` is what its nameplate says, `unit` the Modbus unit identifier."""
+    """One meter on a bus. `serial` is what its nameplate says, `unit` the Modbus unit identifier.
+
+    `commissioned` are the points that a commissioning matched to the meter's display, with this very profile;
+    `suspended` says why the readings do not count for now (another identity was read), "" where nothing does;
+    `identity_proof` is how a meter that tells no serial is known (a seal's number).
+    """
 
     id: str
     bus: str
     unit: Annotated[int, msgspec.Meta(ge=0, le=255)]
     serial: str
     profile: Profile
+    commissioned: list[str] = []
+    suspended: Annotated[str, msgspec.Meta(max_length=300)] = ""
+    identity_proof: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+    def doubt(self, point: str) -> str:
+        """Why a GOOD reading of `point` does not count, "" where it does."""
+        if self.suspended:
+            return f"suspended: {self.suspended}"
+        return UNPROVEN if self.profile.proof == "constructed" and point not in self.commissioned else ""
 
 
 class MeteringConfiguration(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from hakari.clock import UNSYNCHRONISED
 from hakari.errors import DataProblem
 from hakari.names import BadName, check_local, point_id
 from hakari.quality import Quality
@@ -21,6 +22,7 @@ from hakari.wire.leaf import Block, Carried, Leaf, Sample, decode
 
 LATE = "late acquisition"
 EARLY = "acquired before its slot"
+UNCLOCKED = "clock not synchronised"
 MAX_FUTURE_MS = 5 * 60 * 1000
 MAX_REFUSALS = 20
 MAX_REFUSAL_CHARS = 300
@@ -165,9 +167,10 @@ class _Collected:
                     reason = unusable.get(meter_id, "is no known meter")
                     self.refuse(f"meter {meter_id!r} of configuration {leaf.cfg} {reason}")
                 else:
-                    self._add_meter(meter, blocks, sample, leaf.boot, configuration.max_lag_ms)
+                    self._add_meter(meter, blocks, sample, leaf, configuration.max_lag_ms)
 
-    def _add_meter(self, meter: Meter, blocks: list[Block], sample: Sample, boot: str, max_lag_ms: int) -> None:
+    def _add_meter(self, meter: Meter, blocks: list[Block], sample: Sample, leaf: Leaf, max_lag_ms: int) -> None:
+        boot, unclocked = leaf.boot, UNCLOCKED if leaf.sync.state == UNSYNCHRONISED else ""
         names = None if self._wanted is None else self._wanted.get(meter.id, _NONE)
         try:
             read = decode_sample(meter.profile, meter.id, [_exchange(block, meter.unit) for block in blocks], names)
@@ -175,15 +178,15 @@ class _Collected:
             self.refuse(f"meter {meter.id!r}, slot {sample.slot_ms}: {error}")
             return
         for block, readings in zip(blocks, read, strict=True):
-            reason = _untimely(block, sample, max_lag_ms) if readings else ""
+            reason = (unclocked or _untimely(block, sample, max_lag_ms)) if readings else ""
             for reading in readings:
-                self._add_reading(reading, reason, sample, boot)
+                self._add_reading(reading, reason or meter.doubt(reading.point), sample, boot)
 
-    def _add_reading(self, reading: Reading, untimely: str, sample: Sample, boot: str) -> None:
+    def _add_reading(self, reading: Reading, doubt: str, sample: Sample, boot: str) -> None:
         point = point_id(self._place.edge_id, reading.meter, reading.point)
         quality, reason = reading.quality, reading.reason
-        if untimely and quality is Quality.GOOD:
-            quality, reason = Quality.UNCERTAIN, untimely
+        if doubt and quality is Quality.GOOD:
+            quality, reason = Quality.UNCERTAIN, doubt
         key = (point, sample.slot_ms, boot, sample.mono_ms)
         known = self._rows.get(key)
         if known is not None and known.quality <= quality:

@@ -11,8 +11,9 @@ import pytest
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from edge.bus import Exchange
 from edge.frame import verdict
-from edge.modbus import Bus, Exchange
+from edge.modbus import Bus
 from edge.settings import BusTable
 from hakari.clock import PlantTime
 from hakari.registers.requests import ReadRequest
@@ -73,7 +74,7 @@ async def _serving(serve: Serve) -> AsyncIterator[int]:
 
 
 def _bus(port: int) -> Bus:
-    return Bus(BusTable("b", "127.0.0.1", port, TIMEOUT_S))
+    return Bus(BusTable(id="b", host="127.0.0.1", port=port, timeout_s=TIMEOUT_S))
 
 
 def _answering(template: str) -> Serve:

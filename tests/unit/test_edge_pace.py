@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.modbus import Exchange
+from edge.bus import Exchange
 from edge.run import Edge
 from edge.sampler import next_slot, slots_within
 from edge.settings import load_settings

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from edge.modbus import Exchange
+from edge.bus import Exchange
 from edge.plan import MeterPlan
 from edge.sampler import sample_slot
 from hakari.clock import PlantClock, PlantTime
