@@ -14,7 +14,7 @@ from pathlib import Path
 from bench import material
 from bench.meter import ROUNDS, Reported, reported
 from bench.result import Result, Skipped
-from edge.plan import plan_of
+from edge.reads.plan import plan_of
 from simulate.layout import MeterPlace, PlantPlace, argv, free_ports, prepare
 from simulate.processes import Processes
 

@@ -12,11 +12,12 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge import library
 from edge.log import EdgeLog
-from edge.plan import Plan, plan_of
+from edge.reads.plan import Plan, plan_of
 from edge.spool import Spool, SpooledLeaf
 from hakari.clock import PlantTime
 from hakari.log.mark import Cosigner
@@ -65,12 +66,22 @@ def keys() -> Keys:
 
 @lru_cache(maxsize=1)
 def configuration() -> MeteringConfiguration:
-    """The inverter and the export meter with their bundled profiles."""
+    """The inverter and the export meter with their bundled profiles, commissioned."""
     meters = [
         Meter(id=name, bus="bus1", unit=unit, serial=f"{name}-1", profile=library.profile(profile, DATA))
         for unit, (name, profile) in enumerate(zip(("inverter", "export"), PROFILES, strict=True), 1)
     ]
-    return MeteringConfiguration(v=1, edge=EDGE_ID, interval_ms=INTERVAL_MS, max_lag_ms=60_000, meters=meters)
+    told = MeteringConfiguration(v=1, edge=EDGE_ID, interval_ms=INTERVAL_MS, max_lag_ms=60_000, meters=meters)
+    return commissioned(told)
+
+
+def commissioned(told: MeteringConfiguration) -> MeteringConfiguration:
+    """`told` as if every point had matched its meter's display."""
+    meters = [
+        msgspec.structs.replace(meter, commissioned=[point.name for point in meter.profile.points])
+        for meter in told.meters
+    ]
+    return msgspec.structs.replace(told, meters=meters)
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ from hakari.lockstep import LockstepClock, Tick
 async def _sample(config: Path, start_ms: int, samples: int) -> None:
     settings = load_settings(config, os.environ)
     edge = Edge(settings, config.parent)
-    clock, interval_ms = edge.clock, settings.edge.interval_s * 1000
+    clock, interval_ms = edge.machine, settings.edge.interval_s * 1000
     if not isinstance(clock, LockstepClock):
         raise TypeError("the benchmark's edge needs the lockstep clock")
     clock.set(Tick(0, start_ms))

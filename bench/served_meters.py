@@ -13,6 +13,7 @@ import sys
 
 HEADER_BYTES = 8  # transaction, protocol, length, unit, function code
 REQUEST_BYTES = 12
+READ = 3
 MIDDLE = 230.0
 
 
@@ -27,12 +28,17 @@ async def serve(port: int, units: int, words: int) -> None:
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                request = await reader.readexactly(REQUEST_BYTES)
-                unit, function, address, count = struct.unpack(">BBHH", request[6:])
-                if function == 3 and 1 <= unit <= units and address + count <= words:
+                request = await reader.readexactly(HEADER_BYTES)
+                if request[7] == READ:
+                    request += await reader.readexactly(REQUEST_BYTES - HEADER_BYTES)
+                    unit, function, address, count = struct.unpack(">BBHH", request[6:])
+                else:
+                    await reader.readexactly(int.from_bytes(request[4:6], "big") - 2)
+                    unit, function, address, count = request[6], request[7], 0, 0
+                if function == READ and 1 <= unit <= units and address + count <= words:
                     body = bytes((unit, function, 2 * count)) + words_of(count)
                 else:
-                    body = bytes((unit, function | 0x80, 2))
+                    body = bytes((unit, function | 0x80, 2 if function == READ else 1))
                 writer.write(request[:4] + len(body).to_bytes(2, "big") + body)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()

@@ -16,7 +16,7 @@ from bench.meter import best
 from bench.result import Result
 from calc.verify import verify_pack
 from edge.log import EdgeLog
-from edge.plan import plan_of
+from edge.reads.plan import plan_of
 from edge.settings import load_settings, metering_configuration
 from edge.spool import Spool
 from hakari.clock import PlantTime
@@ -92,7 +92,7 @@ def run() -> list[Result]:
 def _fill(layout: Layout, place: PlantPlace) -> int:
     """The edge's log of the year, received into the evidence log in groups; how many leaves."""
     settings = load_settings(layout.edge_config(place), {})
-    configuration = metering_configuration(settings, layout.folder)
+    configuration = material.commissioned(metering_configuration(settings, layout.folder))
     plant, plan = load_plant(place.plant_file, {}), plan_of(configuration)
     spool = Spool(":memory:")
     key = keyfile.load(layout.folder / f"{place.edge_id}.pem")

@@ -46,11 +46,23 @@ BREAKING: dict[str, list[tuple[str, str]]] = {
         ("hakari.crash", "hakari.log.tree"),
         ("hakari.cli.output", "hakari.__main__"),
     ],
-    "edge": [("edge.sampler", module) for module in CONTRACTS["edge"]["forbidden_modules"]],
+    "edge": [("edge.reads.sampler", module) for module in CONTRACTS["edge"]["forbidden_modules"]],
     "log": [("hakari.log.tree", module) for module in CONTRACTS["log"]["forbidden_modules"]],
     "verify": [("calc.verify", module) for module in CONTRACTS["verify"]["forbidden_modules"]],
     "methodologies": [("calc.methodologies", module) for module in CONTRACTS["methodologies"]["forbidden_modules"]],
-    "modbus": [(room, "pymodbus") for room in ("edge.run", "edge.sampler", "ingest", "calc", "api", "hakari.names")],
+    "modbus": [
+        (room, "pymodbus")
+        for room in (
+            "edge.run",
+            "edge.reads.sampler",
+            "edge.modbus.tcp",
+            "edge.modbus.rtu",
+            "ingest",
+            "calc",
+            "api",
+            "hakari.names",
+        )
+    ],
     "influx": [(room, "influxdb_client") for room in (*ROOMS, "hakari.store.view", "hakari.influxdb")],
     "mqtt": [(module, client) for module in CONTRACTS["mqtt"]["source_modules"] for client in ("paho", "amqtt")],
 }

@@ -1,32 +1,27 @@
-"""Modbus TCP, the only importer of pymodbus: one bus, one connection, one request at a time.
+"""Modbus TCP by pymodbus, the second adapter (`adapter = "pymodbus"`) and its only importer in the edge.
 
 Guaranteed: an answer is taken only when its own bytes match the request's in transaction, protocol, length,
 unit, function code and byte count; after a timeout, a mismatch or an unasked byte the connection is closed, so
-that no late answer can be taken for a later one; nothing but reads is ever sent; `read` never raises for
-what a network or a meter does. pymodbus gets to see only frames that have been checked here.
+that no late answer can be taken for a later one. pymodbus gets to see only frames that have been checked here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
-from edge.bus import Exchange
-from edge.frame import HEADER_BYTES, verdict
+from edge.modbus.bus import CONNECTION, TIMEOUT, WAITING, Backoff, Exchange
+from edge.modbus.frame import HEADER_BYTES, Request, judge, refusal_of
+from edge.modbus.identification import BASIC, IdentifyRequest
+from edge.modbus.waits import Pace, Waits
 from edge.settings import BusTable
 from hakari.clock import PlantClock
-from hakari.registers.requests import ReadRequest, refusal
+from hakari.registers.requests import ReadRequest
 
-BACKOFF_MIN_S = 1.0
-BACKOFF_MAX_S = 60.0
 PYMODBUS_TIMEOUT_FACTOR = 4
-
-TIMEOUT = "timeout"
-CONNECTION = "connection"
 
 # Every failure is an Exchange's error; pymodbus's own log lines would only repeat it, without a limit.
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
@@ -39,7 +34,7 @@ class _Link:
         self._timeout_s = timeout_s
         self._sent = b""
         self._received = b""
-        self._request: ReadRequest | None = None
+        self._request: Request | None = None
         self._verdict: asyncio.Future[str] | None = None
         self.usable = False
         # Our own timeouts and retries rule; pymodbus's must never fire first.
@@ -67,11 +62,12 @@ class _Link:
     def close(self) -> None:
         """Nothing that still arrives is looked at."""
         self.usable = False
+        self._judge(CONNECTION)
         self._verdict = None
         self._client.close()
 
-    async def read(self, request: ReadRequest) -> tuple[bytes, str]:
-        """Answer PDU and error of one read; the link is closed unless the answer was whole and fitting."""
+    async def read(self, request: Request) -> tuple[bytes, str]:
+        """Answer PDU and error of one request; the link is closed unless the answer was whole and fitting."""
         self._request, self._sent, self._received = request, b"", b""
         self._verdict = judged = asyncio.get_running_loop().create_future()
         sending = asyncio.ensure_future(self._send(request))
@@ -92,12 +88,18 @@ class _Link:
         if error:
             return b"", error
         answer = self._received[HEADER_BYTES:]
-        return answer, refusal(request, answer)
+        return answer, refusal_of(request, answer)
 
-    async def _send(self, request: ReadRequest) -> None:
-        read = self._client.read_holding_registers if request.table == "holding" else self._client.read_input_registers
+    async def _send(self, request: Request) -> None:
+        client = self._client
         try:
-            await read(request.address, count=request.count, device_id=request.unit)
+            if isinstance(request, IdentifyRequest):
+                await client.read_device_information(
+                    read_code=BASIC, object_id=request.object_id, device_id=request.unit
+                )
+            else:
+                read = client.read_holding_registers if request.table == "holding" else client.read_input_registers
+                await read(request.address, count=request.count, device_id=request.unit)
         except (ModbusException, OSError):
             self._judge(CONNECTION)
 
@@ -109,7 +111,7 @@ class _Link:
         if self._verdict is None or self._verdict.done() or self._request is None:
             self.usable = False  # an unasked byte: whatever follows on this connection is in doubt
             return b""
-        found = verdict(self._sent, data, self._request)
+        found = _verdict(self._sent, data, self._request)
         if found == "":
             self._received = data
         if found is not None:
@@ -126,60 +128,69 @@ class _Link:
             self._verdict.set_result(error)
 
 
-class Bus:
-    """One Modbus TCP endpoint, connected when first needed and again whenever the connection was given up.
+def _verdict(sent: bytes, received: bytes, request: Request) -> str | None:
+    """None while bytes are missing, "" for one whole answer and nothing else (an exception too), else "mismatch: …"."""
+    found = judge(received, int.from_bytes(sent[:2], "big"), request, lambda _: False)
+    if found is None or found.error.startswith("mismatch"):
+        return found and found.error
+    too_many = len(received) - found.used
+    return f"mismatch: {too_many} bytes after the answer" if too_many else ""
 
-    A refused connection is tried again by the next read. One that timed out is not tried for a time that
-    doubles from 1 s (at least twice the timeout) to 60 s, so that a silent host does not hold up its meters.
-    """
+
+class PymodbusBus:
+    """One Modbus TCP endpoint, connected when first needed and again whenever the connection was given up."""
 
     protocol = "modbus-tcp"
 
-    def __init__(self, place: BusTable) -> None:
+    def __init__(self, place: BusTable, waits: Waits) -> None:
         self._address = (place.host, place.port)
         self._timeout_s = place.timeout_s
+        self._delay_s = waits.connect_delay_ms / 1000
+        self._pace = Pace(waits)
+        self._backoff = Backoff(place.timeout_s)
+        self._lock = asyncio.Lock()
         self._link: _Link | None = None
-        self._backoff_s = 0.0
-        self._not_before_s = 0.0
 
     async def read(self, request: ReadRequest, clock: PlantClock) -> Exchange:
         """One exchange; what goes wrong on the wire is its `error`, never an exception."""
-        started_ns = time.monotonic_ns()
-        answer = b""
-        error = await self._connect()
-        if not error and self._link is not None:
-            started_ns = time.monotonic_ns()
-            answer, error = await self._link.read(request)
-        round_trip_us = (time.monotonic_ns() - started_ns) // 1000
-        now = clock.now()
-        return Exchange(request.encode(), answer, error, now.wall_ms, now.mono_ms, round_trip_us)
+        return await self._exchange(request, clock)
+
+    async def identify(self, unit: int, clock: PlantClock, object_id: int = 0) -> Exchange:
+        """One read of device identification."""
+        return await self._exchange(IdentifyRequest(unit, object_id), clock)
 
     def close(self) -> None:
-        """Gives the connection up; the next read opens a new one."""
+        """Gives the connection up; the next request opens a new one."""
         if self._link is not None:
             self._link.close()
         self._link = None
 
-    async def _connect(self) -> str:
+    async def _exchange(self, request: Request, clock: PlantClock) -> Exchange:
+        loop = asyncio.get_running_loop()
+        async with self._lock:
+            answer, error = b"", await self._connect(loop)
+            await self._pace.wait(request.unit)
+            sent_s = loop.time()
+            if not error and self._link is not None:
+                answer, error = await self._link.read(request)
+                self._pace.ended(request.unit)
+            round_trip_us = int((loop.time() - sent_s) * 1_000_000)
+        now = clock.now()
+        return Exchange(request.encode(), answer, error, now.wall_ms, now.mono_ms, round_trip_us)
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop) -> str:
         if self._link is not None and self._link.usable:
             return ""
         self.close()
-        if time.monotonic() < self._not_before_s:
-            return f"{CONNECTION} {TIMEOUT}, waiting before the next attempt"
+        if self._backoff.holds(loop.time()):
+            return WAITING
         link = _Link(*self._address, self._timeout_s)
         error = await link.open()
         if error:
             link.close()
-            self._postpone(timed_out=error != CONNECTION)
+            self._backoff.failed(loop.time(), error)
             return error
-        self._backoff_s = 0.0
+        self._backoff.succeeded()
         self._link = link
+        await asyncio.sleep(self._delay_s)
         return ""
-
-    def _postpone(self, *, timed_out: bool) -> None:
-        if not timed_out:
-            self._backoff_s = 0.0
-            return
-        least_s = max(BACKOFF_MIN_S, 2 * self._timeout_s)
-        self._backoff_s = max(least_s, min(2 * self._backoff_s, BACKOFF_MAX_S))
-        self._not_before_s = time.monotonic() + self._backoff_s
