@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from importlib.resources import files
 from pathlib import Path
+
+import msgspec
 
 from hakari.errors import BadConfiguration
 from hakari.registers.check import check_profile
@@ -31,15 +34,22 @@ def profile(name: str, base: Path) -> Profile:
     """
     if name.endswith(SUFFIX):
         path = base / Path(name).expanduser()
-        return read(_text_of(path), str(path))
+        own = read(_text_of(path), str(path))
+        # Nobody has proven a profile of the user's own: its points are credited once they matched the display.
+        return own if own.proof else msgspec.structs.replace(own, proof="constructed")
     if name not in bundled():
-        raise ProfileUnusable(
-            f"profile {name!r} is not bundled; known are {', '.join(bundled())}, or name a .toml file"
-        )
+        raise ProfileUnusable(f"profile {name!r} is not bundled; {_advice(name)}")
     found = read((files("edge") / "profiles" / f"{name}{SUFFIX}").read_text(encoding="utf-8"), f"profile {name}")
     if found.id != name:
         raise ProfileUnusable(f"profile {name} calls itself {found.id}; give file and id one name")
     return found
+
+
+def _advice(name: str) -> str:
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), bundled(), n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(near)}? A profile of your own is named with its .toml"
+    return f"known are {', '.join(bundled())}, or name a .toml file"
 
 
 def read(text: str, where: str) -> Profile:

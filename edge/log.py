@@ -13,8 +13,9 @@ from collections.abc import Iterable
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.spool import Spool, SpooledLeaf, SpooledSample
-from hakari.clock import PlantTime
+from edge.held import Group, corrected, groups, redated
+from edge.spool import Spool, SpooledLeaf
+from hakari.clock import UNSYNCHRONISED, PlantTime
 from hakari.log.checkpoint import Checkpoint, sign_checkpoint
 from hakari.log.tree import extend, leaf_hash, root_of
 from hakari.names import Origin
@@ -36,6 +37,7 @@ from hakari.wire.leaf import (
 SALT_BYTES = 16
 HEADER_BYTES = 2048
 CARRY_AT_ONCE = 64
+CUT_AT_ONCE = 1000
 _sample = msgspec.json.Decoder(Sample)
 
 
@@ -64,9 +66,31 @@ class EdgeLog:
         with self.spool.transaction():
             if self.spool.current() is None:
                 self.spool.open_epoch(self._next_epoch(now))
-            self.cut(now)
-            self._configuration, self._cfg = configuration, sha256_of(configuration)
-            self._open(now, [Event("start", now.wall_ms, {"software": self._software}), *events])
+            self._take(configuration, now, [Event("start", now.wall_ms, {"software": self._software}), *events])
+
+    def record(self, configuration: str, now: PlantTime, events: Iterable[Event]) -> None:
+        """Logs what a command did at a stopped edge: leftover samples, events, the configuration that follows."""
+        with self.spool.transaction():
+            if self.spool.current() is None:
+                self.spool.open_epoch(self._next_epoch(now))
+            self._take(configuration, now, list(events))
+
+    def reconfigure(self, configuration: str, now: PlantTime, events: Iterable[Event] = ()) -> None:
+        """Takes another configuration: open samples are cut under the old one; events and the new one's parts follow.
+
+        The next sample is read under the new one. The same configuration once more only logs the events.
+        """
+        with self.spool.transaction():
+            if sha256_of(configuration) == self._cfg:
+                self._log(now, list(events))
+            else:
+                self._take(configuration, now, list(events))
+
+    def _take(self, configuration: str, now: PlantTime, events: list[Event]) -> None:
+        parts_of(configuration)  # refused before anything is written
+        self.cut(now)
+        self._configuration, self._cfg = configuration, sha256_of(configuration)
+        self._open(now, events)
 
     def fork(self, cites: str, now: PlantTime, known_epoch: int = 0) -> int:
         """E5: never sign in the old epoch again; the new one cites the mark and carries what is not known stored."""
@@ -78,10 +102,11 @@ class EdgeLog:
         return epoch
 
     def add_sample(self, sample: Sample, now: PlantTime, batch_samples: int) -> None:
-        """Commits a sample; with the batch full, its leaf in the same transaction (E1)."""
+        """Commits a sample; with the batch full, its leaf in the same transaction (E1), once the time is known."""
         with self.spool.transaction():
-            self.spool.add_sample(self.boot, self._cfg, sample.slot_ms, msgspec.json.encode(sample))
-            if self.spool.sample_count() >= batch_samples:
+            body, offset_ms = msgspec.json.encode(sample), now.wall_ms - now.mono_ms
+            self.spool.add_sample(self.boot, self._cfg, sample.slot_ms, body, now.sync, offset_ms)
+            if now.sync != UNSYNCHRONISED and self.spool.sample_count() >= batch_samples:
                 self.cut(now)
 
     def add_event(self, event: Event, now: PlantTime) -> None:
@@ -89,17 +114,31 @@ class EdgeLog:
         self._append(self._leaf(now, self.boot, self._cfg, events=[event]), now)
 
     def cut(self, now: PlantTime) -> None:
-        """Puts every committed sample into leaves: one a boot and configuration, more where they are long."""
+        """Puts every committed sample whose time is known into leaves: one a boot and configuration, more where long.
+
+        What was held is dated by the time that is known now; what is no longer what was committed is told, not signed.
+        """
         with self.spool.transaction():
-            waiting = self.spool.samples()
-            for group in _runs(waiting):
-                samples = [_sample.decode(spooled.body) for spooled in group]
-                # Where the clock stepped back meanwhile, the samples must not come to lie in their leaf's future.
-                then = now._replace(wall_ms=max(now.wall_ms, *(sample.slot_ms for sample in samples)))
-                for batch in batches(samples):
-                    self._append(self._leaf(then, group[0].boot, group[0].cfg, samples=batch), now)
-            if waiting:
-                self.spool.drop_samples(waiting[-1].id)
+            waiting = self.spool.samples(limit=CUT_AT_ONCE)
+            while waiting:
+                for spooled in waiting:
+                    if not spooled.whole:
+                        self.add_event(Event("sample-lost", now.wall_ms, {"id": str(spooled.id)}), now)
+                        self.spool.drop_samples([spooled.id])
+                for group in groups((one for one in waiting if one.whole), self.boot, now):
+                    self._cut_group(group, now)
+                waiting = self.spool.samples(waiting[-1].id, CUT_AT_ONCE)
+
+    def _cut_group(self, group: Group, now: PlantTime) -> None:
+        samples = [redated(_sample.decode(spooled.body), group.shift_ms) for spooled in group.samples]
+        if group.shift_ms:
+            self.add_event(corrected(samples, group.shift_ms, now.wall_ms), now)
+        # Where the clock stepped back meanwhile, the samples must not come to lie in their leaf's future.
+        wall_ms = max(now.wall_ms, *(sample.slot_ms for sample in samples))
+        then = PlantTime(wall_ms, now.mono_ms, group.sync, group.offset_ms)
+        for batch in batches(samples):
+            self._append(self._leaf(then, group.boot, group.cfg, samples=batch), now)
+        self.spool.drop_samples([spooled.id for spooled in group.samples])
 
     def carry(self, now: PlantTime) -> int:
         """Moves some of the leaves that wait to be carried into the current epoch; how many."""
@@ -123,9 +162,13 @@ class EdgeLog:
         return max(now.wall_ms // 1000, known[-1].epoch + 1 if known else 1)
 
     def _open(self, now: PlantTime, events: list[Event], cites: str = "") -> None:
-        self._append(self._leaf(now, self.boot, self._cfg, events=events, cites=cites), now)
+        self._log(now, events, cites)
         for part in parts_of(self._configuration):
             self._append(self._leaf(now, self.boot, self._cfg, configuration=part), now)
+
+    def _log(self, now: PlantTime, events: list[Event], cites: str = "") -> None:
+        for batch in event_batches(events):
+            self._append(self._leaf(now, self.boot, self._cfg, events=batch, cites=cites), now)
 
     def _leaf(
         self,
@@ -196,6 +239,20 @@ def batches(samples: list[Sample]) -> list[list[Sample]]:
     return [*done, batch] if batch else done
 
 
+def event_batches(events: list[Event]) -> list[list[Event]]:
+    """`events` in order, in groups that fit a leaf each."""
+    done: list[list[Event]] = []
+    size = MAX_LEAF_BYTES
+    for event in events:
+        length = len(msgspec.json.encode(event)) + 1
+        if size + length > MAX_LEAF_BYTES - HEADER_BYTES:
+            done.append([])
+            size = 0
+        done[-1].append(event)
+        size += length
+    return done
+
+
 def _pieces(sample: Sample, limit: int) -> Iterable[Sample]:
     if len(msgspec.json.encode(sample)) <= limit or len(sample.blocks) < 2:
         return [sample]
@@ -208,13 +265,3 @@ def _middle(blocks: list[Block]) -> int:
     half = len(blocks) // 2
     edges = [k for k in range(1, len(blocks)) if blocks[k].meter != blocks[k - 1].meter]
     return min(edges, key=lambda k: abs(k - half)) if edges else half
-
-
-def _runs(samples: list[SpooledSample]) -> list[list[SpooledSample]]:
-    runs: list[list[SpooledSample]] = []
-    for sample in samples:
-        if runs and (runs[-1][0].boot, runs[-1][0].cfg) == (sample.boot, sample.cfg):
-            runs[-1].append(sample)
-        else:
-            runs.append([sample])
-    return runs

@@ -45,6 +45,7 @@ class EdgeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_samples: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     ring_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 400
     max_lag_s: Annotated[int, msgspec.Meta(ge=1, le=DAY_S)] = MAX_LAG_S
+    min_free_mb: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 64
 
 
 class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,6 +113,8 @@ def problems(told: Settings) -> Iterator[str]:
     interval_s = told.edge.interval_s
     if interval_s < 1 or DAY_S % interval_s:
         yield f"[edge].interval_s = {interval_s} must be 1 or more and divide a day (86400 s) into equal slots"
+    if ":memory:" in told.edge.spool or told.edge.spool.startswith("file:"):
+        yield f"[edge].spool = {told.edge.spool!r} would not outlive a restart; name a file on a disk"
     yield from _address_problems(told)
     for key, value in _paths(told):
         if "-----BEGIN" in value or "\n" in value:
@@ -182,6 +185,11 @@ def _meter_problems(told: Settings) -> Iterator[str]:
         other = taken.setdefault((meter.bus, meter.unit), meter.id)
         if other != meter.id:
             yield f"meters {other} and {meter.id} are both unit {meter.unit} on bus {meter.bus}; correct one"
+    plates: dict[tuple[str, str], str] = {}
+    for meter in told.meters:
+        other = plates.setdefault((meter.serial, meter.profile), meter.id) if meter.serial else meter.id
+        if other != meter.id:
+            yield f"meters {other} and {meter.id} both have serial {meter.serial!r}; each nameplate has its own"
 
 
 def _names(entries: Iterable[BusTable] | Iterable[MeterTable], what: str) -> Iterator[str]:
@@ -244,7 +252,7 @@ def with_serial(found: Profile, serial: str) -> Profile:
     if not serial:
         return found
     points = [
-        msgspec.structs.replace(point, expect=serial)
+        msgspec.structs.replace(point, expect=serial, every=1)
         if point.name == SERIAL_POINT and point.type == "string" and point.expect is None
         else point
         for point in found.points

@@ -1,49 +1,43 @@
 """The edge's own log on disk: committed samples, leaves, checkpoints, marks; SQLite, WAL, synchronous=FULL.
 
 Guaranteed: what a method returned from is on disk. A leaf, its hash, the frontier and the checkpoint of the
-next size are one transaction. Nothing that is not known as stored is ever deleted. A failing disk raises
-SpoolFailed, which ends the process loudly.
+next size are one transaction. Nothing that is not known as stored is ever deleted. A row whose seal does not fit is
+never used: of an epoch SpoolDamaged, of a sample or a leaf it is told, of a number or a note it counts as never set. A
+failing disk raises SpoolFailed, which ends the process loudly.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from edge.spool_integrity import check
+from edge.spool_schema import FORMAT, TABLES, UNKNOWN_SYNC, from_format_1, make, seal, tables, text
 from hakari.errors import NOT_REACHABLE, BadConfiguration, HakariError, Refused
 from hakari.log.tree import EMPTY_ROOT, leaf_hash
 from hakari.wire.envelope import EnvelopeMalformed, inflate
 
-FORMAT = 2
 HASH_BYTES = 32
 LINK = "broker_link"
 LINK_SINCE = "broker_link_since_ms"
 LAST_SLOT = "last_slot_ms"
 
-_NOTES = "CREATE TABLE note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-_SCHEMA = f"""
-{_NOTES}
-CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE epoch (
-  epoch INTEGER PRIMARY KEY, size INTEGER NOT NULL, frontier BLOB NOT NULL, root BLOB NOT NULL,
-  mark INTEGER NOT NULL, high INTEGER NOT NULL, closed INTEGER NOT NULL);
-CREATE TABLE leaf (
-  epoch INTEGER NOT NULL, i INTEGER NOT NULL, hash BLOB NOT NULL, root BLOB NOT NULL,
-  checkpoint BLOB NOT NULL, deflated BLOB NOT NULL, cut_ms INTEGER NOT NULL, PRIMARY KEY (epoch, i));
-CREATE TABLE sample (
-  id INTEGER PRIMARY KEY, boot TEXT NOT NULL, cfg TEXT NOT NULL, slot_ms INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE carry (epoch INTEGER NOT NULL, i INTEGER NOT NULL, PRIMARY KEY (epoch, i)) WITHOUT ROWID;
-"""
+_log = logging.getLogger("hakari.edge")
 
 
 class SpoolFailed(HakariError):
     """The disk under the spool did not do what it was asked; nothing after it can be trusted to be kept."""
 
     exit_code = NOT_REACHABLE
+
+
+class SpoolDamaged(SpoolFailed):
+    """What the spool says of its own log is not what was written; signing on it could give a second root."""
 
 
 class SpoolUnknown(BadConfiguration):
@@ -75,9 +69,12 @@ class SpooledLeaf(NamedTuple):
     root: bytes
     checkpoint: bytes
     deflated: bytes
+    whole: bool = True
 
     def body(self) -> bytes | None:
-        """What was signed; None when this disk no longer holds it."""
+        """What was signed; None when this disk no longer holds it and its checkpoint as they were written."""
+        if not self.whole:
+            return None
         try:
             body = inflate(self.deflated)
         except EnvelopeMalformed:
@@ -86,13 +83,20 @@ class SpooledLeaf(NamedTuple):
 
 
 class SpooledSample(NamedTuple):
-    """A committed sample that is in no leaf yet."""
+    """A committed sample that is in no leaf yet.
+
+    `sync` and `offset_ms` (wall clock − monotonic clock) are those under which it was taken; one that is not `whole`
+    is no longer what was committed.
+    """
 
     id: int
     boot: str
     cfg: str
     slot_ms: int
     body: bytes
+    sync: str = UNKNOWN_SYNC
+    offset_ms: int = 0
+    whole: bool = True
 
 
 class Spool:
@@ -102,18 +106,25 @@ class Spool:
         self._lock = None if path == ":memory:" else _only_owner(path)
         self._path = path
         self._depth = 0
+        self._spoilt: set[str] = set()
         with self._disk():
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.text_factory = text
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._open_schema(path)
+        try:
+            check(self)
+        except BaseException:
+            self.close()
+            raise
 
     def _open_schema(self, path: str) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            self._db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={FORMAT};COMMIT;")
+            make(self._db)
         elif version == 1:
-            self._db.executescript(f"BEGIN;{_NOTES}PRAGMA user_version={FORMAT};COMMIT;")
+            from_format_1(self._db)
         elif version != FORMAT:
             raise SpoolUnknown(
                 f"spool {path} has format {version}, this version knows {FORMAT}; use the version that wrote it"
@@ -160,94 +171,129 @@ class Spool:
 
     def number(self, key: str) -> int:
         """A persisted number, 0 when never set."""
-        rows = self._all("SELECT value FROM state WHERE key=?", (key,))
-        return int(rows[0][0]) if rows else 0
+        kept = self._kept("SELECT value, seal FROM state WHERE key=?", key)
+        return kept if isinstance(kept, int) else 0
 
     def put_number(self, key: str, value: int) -> None:
         """Persists a number."""
         with self.transaction():
-            self._db.execute("INSERT OR REPLACE INTO state VALUES (?,?)", (key, value))
+            self._db.execute("INSERT OR REPLACE INTO state VALUES (?,?,?)", (key, value, seal(key, value)))
 
     def note(self, key: str) -> str:
         """A persisted text, "" when never set: what was learnt of a meter, its identity, its commissioning."""
-        rows = self._all("SELECT value FROM note WHERE key=?", (key,))
-        return str(rows[0][0]) if rows else ""
+        kept = self._kept("SELECT value, seal FROM note WHERE key=?", key)
+        return kept if isinstance(kept, str) else ""
 
     def put_note(self, key: str, value: str) -> None:
         """Persists a text."""
         with self.transaction():
-            self._db.execute("INSERT OR REPLACE INTO note VALUES (?,?)", (key, value))
+            self._db.execute("INSERT OR REPLACE INTO note VALUES (?,?,?)", (key, value, seal(key, value)))
+
+    def _kept(self, sql: str, key: str) -> object:
+        rows = self._all(sql, (key,))
+        if not rows:
+            return None
+        value, sealed = rows[0]
+        if sealed == seal(key, value):
+            return value
+        if key not in self._spoilt:
+            self._spoilt.add(key)
+            _log.error("%s in spool %s is not what was written; it counts as never set", key, self._path)
+        return None
 
     # epochs
 
     def epochs(self) -> list[EpochState]:
         """Every epoch, oldest first."""
-        return [_epoch(row) for row in self._all("SELECT * FROM epoch ORDER BY epoch")]
+        return [self._epoch(row) for row in self._all("SELECT * FROM epoch ORDER BY epoch")]
 
     def epoch(self, epoch: int) -> EpochState | None:
         """One epoch."""
         rows = self._all("SELECT * FROM epoch WHERE epoch=?", (epoch,))
-        return _epoch(rows[0]) if rows else None
+        return self._epoch(rows[0]) if rows else None
 
     def current(self) -> EpochState | None:
         """The epoch that is being signed in: the newest one, unless it is closed."""
         rows = self._all("SELECT * FROM epoch ORDER BY epoch DESC LIMIT 1")
-        return _epoch(rows[0]) if rows and not rows[0][6] else None
+        newest = self._epoch(rows[0]) if rows else None
+        return newest if newest is not None and not newest.closed else None
 
     def open_epoch(self, epoch: int) -> None:
         """Closes every epoch, queues all their leaves that are not known as stored, and opens `epoch`."""
         with self.transaction():
-            self._db.execute(
-                "INSERT OR IGNORE INTO carry SELECT l.epoch, l.i FROM leaf l JOIN epoch e USING (epoch)"
-                " WHERE e.closed=0 AND l.i >= e.mark"
-            )
-            self._db.execute("UPDATE epoch SET closed=1")
-            self._db.execute("INSERT INTO epoch VALUES (?,0,?,?,0,0,0)", (epoch, b"", EMPTY_ROOT))
+            for state in self.epochs():
+                if not state.closed:
+                    self._queue(state.epoch, state.mark, state.size)
+                    self._write(state._replace(closed=True))
+            self._write(EpochState(epoch, 0, (), EMPTY_ROOT, 0, 0, closed=False))
 
     def set_mark(self, epoch: int, mark: int) -> None:
         """Persists how many leaves of `epoch` are known as stored."""
         with self.transaction():
-            self._db.execute("UPDATE epoch SET mark=?, high=max(high, ?) WHERE epoch=?", (mark, mark, epoch))
+            state = self.epoch(epoch)
+            if state is not None:
+                self._write(state._replace(mark=mark, high=max(state.high, mark)))
 
     def forget(self, epoch: int, since: int) -> None:
         """Persists that leaves from `since` on are not stored after all; those of a closed epoch wait to be carried."""
         with self.transaction():
-            self._db.execute(
-                "INSERT OR IGNORE INTO carry SELECT l.epoch, l.i FROM leaf l JOIN epoch e USING (epoch)"
-                " WHERE e.closed=1 AND e.epoch=? AND l.i >= ? AND l.i < e.high",
-                (epoch, since),
-            )
-            self._db.execute(
-                "UPDATE epoch SET mark=min(mark, ?), high=min(high, ?) WHERE epoch=?", (since, since, epoch)
-            )
+            state = self.epoch(epoch)
+            if state is not None:
+                if state.closed:
+                    self._queue(epoch, since, state.high)
+                self._write(state._replace(mark=min(state.mark, since), high=min(state.high, since)))
+
+    def _queue(self, epoch: int, since: int, until: int) -> None:
+        found = self._all("SELECT i FROM leaf WHERE epoch=? AND i >= ? AND i < ?", (epoch, since, until))
+        self._db.executemany(
+            "INSERT OR IGNORE INTO carry VALUES (?,?,?)", [(epoch, i, seal(epoch, i)) for (i,) in found]
+        )
+
+    def _write(self, state: EpochState) -> None:
+        row = (*state[:2], b"".join(state.frontier), *state[3:6], int(state.closed))
+        self._db.execute("INSERT OR REPLACE INTO epoch VALUES (?,?,?,?,?,?,?,?)", (*row, seal(*row)))
+
+    def _epoch(self, row: tuple[int, int, bytes, bytes, int, int, int, bytes]) -> EpochState:
+        *fields, sealed = row
+        if sealed != seal(*fields):
+            raise self.damaged(f"the state of epoch {row[0]} is not what was written")
+        epoch, size, packed, root, mark, high, closed, _ = row
+        frontier = tuple(packed[k : k + HASH_BYTES] for k in range(0, len(packed), HASH_BYTES))
+        return EpochState(epoch, size, frontier, root, mark, high, bool(closed))
+
+    def damaged(self, what: str) -> SpoolDamaged:
+        """The error that says `what` is wrong and what to do."""
+        return SpoolDamaged(
+            f"spool {self._path}: {what}; nothing is signed on it. Keep this file, give [edge].spool a new one:"
+            " the edge then opens a new epoch, and the owner decides about what was not stored yet"
+        )
 
     # leaves
 
     def append(self, leaf: SpooledLeaf, frontier: tuple[bytes, ...], cut_ms: int) -> None:
         """Adds leaf number size to its epoch."""
         with self.transaction():
-            self._db.execute(
-                "INSERT INTO leaf VALUES (?,?,?,?,?,?,?)",
-                (leaf.epoch, leaf.i, leaf.leaf_hash, leaf.root, leaf.checkpoint, leaf.deflated, cut_ms),
-            )
-            self._db.execute(
-                "UPDATE epoch SET size=?, frontier=?, root=? WHERE epoch=? AND size=?",
-                (leaf.i + 1, b"".join(frontier), leaf.root, leaf.epoch, leaf.i),
-            )
+            state = self.epoch(leaf.epoch)
+            if state is None or state.size != leaf.i:
+                raise self.damaged(f"leaf {leaf.epoch}/{leaf.i} does not follow on what is there")
+            row = (*leaf[:6], cut_ms)
+            self._db.execute("INSERT INTO leaf VALUES (?,?,?,?,?,?,?,?)", (*row, seal(*row)))
+            self._write(state._replace(size=leaf.i + 1, frontier=frontier, root=leaf.root))
 
     def leaf(self, epoch: int, i: int) -> SpooledLeaf | None:
         """One leaf, None when it never was or has left the ring."""
-        rows = self._all(
-            "SELECT epoch, i, hash, root, checkpoint, deflated FROM leaf WHERE epoch=? AND i=?", (epoch, i)
-        )
-        return SpooledLeaf(*rows[0]) if rows else None
+        rows = self._all("SELECT * FROM leaf WHERE epoch=? AND i=?", (epoch, i))
+        if not rows:
+            return None
+        *fields, sealed = rows[0]
+        return SpooledLeaf._make((*fields[:6], sealed is None or sealed == seal(*fields)))
 
     def root_at(self, epoch: int, size: int) -> bytes | None:
         """Our root of the first `size` leaves, None when we do not have it."""
         if size == 0:
             return EMPTY_ROOT
-        rows = self._all("SELECT root FROM leaf WHERE epoch=? AND i=?", (epoch, size - 1))
-        return bytes(rows[0][0]) if rows else None
+        leaf = self.leaf(epoch, size - 1)
+        return leaf.root if leaf is not None and leaf.whole else None
 
     def prune(self, older_than_ms: int) -> int:
         """E6: deletes stored leaves that were cut before `older_than_ms`, never the last of an epoch; how many."""
@@ -263,7 +309,7 @@ class Spool:
     def _disk(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite tells of a text that is broken
             raise SpoolFailed(
                 f"the disk under spool {self._path} failed: {error}; the edge stops,"
                 " free or mend the disk and start it again"
@@ -286,26 +332,47 @@ class Spool:
 
     # samples
 
-    def add_sample(self, boot: str, cfg: str, slot_ms: int, body: bytes) -> None:
-        """Commits a sample."""
+    def add_sample(
+        self, boot: str, cfg: str, slot_ms: int, body: bytes, sync: str = UNKNOWN_SYNC, offset_ms: int = 0
+    ) -> None:
+        """Commits a sample, taken while the clock was `sync` and `offset_ms` ahead of the monotonic one."""
         with self.transaction():
-            self._db.execute(
-                "INSERT INTO sample (boot, cfg, slot_ms, body) VALUES (?,?,?,?)", (boot, cfg, slot_ms, body)
-            )
+            newest = self._db.execute("SELECT max(id) FROM sample").fetchone()[0]
+            row = ((newest or 0) + 1, boot, cfg, slot_ms, body, sync, offset_ms)
+            self._db.execute("INSERT INTO sample VALUES (?,?,?,?,?,?,?,?)", (*row, seal(*row)))
 
-    def samples(self) -> list[SpooledSample]:
-        """Committed samples that are in no leaf, oldest first."""
-        rows = self._all("SELECT id, boot, cfg, slot_ms, body FROM sample ORDER BY id")
-        return [SpooledSample(*row) for row in rows]
+    def samples(self, after_id: int = -1, limit: int = -1) -> list[SpooledSample]:
+        """Committed samples that are in no leaf, oldest first: those with a higher id, at most `limit` (-1: all)."""
+        rows = self._all("SELECT * FROM sample WHERE id > ? ORDER BY id LIMIT ?", (after_id, limit))
+        return [SpooledSample._make((*fields, sealed == seal(*fields))) for *fields, sealed in rows]
 
-    def sample_count(self) -> int:
-        """How many committed samples are in no leaf."""
-        return int(self._all("SELECT count(*) FROM sample")[0][0])
+    def sample_count(self, sync: str | None = None) -> int:
+        """How many committed samples are in no leaf, of those that were taken under `sync` if it is given."""
+        where, values = ("", ()) if sync is None else (" WHERE sync=?", (sync,))
+        return int(self._all(f"SELECT count(*) FROM sample{where}", values)[0][0])  # noqa: S608 - two constants
 
-    def drop_samples(self, upto_id: int) -> None:
-        """Forgets samples with id ≤ `upto_id`: they are in a leaf of the same transaction."""
+    def drop_samples(self, ids: Sequence[int]) -> None:
+        """Forgets samples: they are in a leaf of the same transaction."""
         with self.transaction():
-            self._db.execute("DELETE FROM sample WHERE id <= ?", (upto_id,))
+            self._db.executemany("DELETE FROM sample WHERE id=?", [(one,) for one in ids])
+
+    # what only the check at opening asks
+
+    def has_its_tables(self) -> bool:
+        """Whether the tables are still described as they were made; unknown, and taken for true, where no note says."""
+        told = self.note(TABLES)
+        with self._disk():
+            return told in ("", tables(self._db))
+
+    def structure(self, table: str) -> str:
+        """What SQLite finds wrong in the structure of a small `table`, "ok" if nothing."""
+        return str(self._all(f"PRAGMA quick_check({table})")[0][0])
+
+    def carry_rows(self) -> list[tuple[int, int, bytes, int]]:
+        """Every (epoch, i, seal) that has to be carried, and whether that leaf is there."""
+        return self._all(
+            "SELECT c.epoch, c.i, c.seal, EXISTS (SELECT 1 FROM leaf l WHERE l.epoch=c.epoch AND l.i=c.i) FROM carry c"
+        )
 
 
 def _only_owner(path: str) -> IO[bytes]:
@@ -324,9 +391,3 @@ def _only_owner(path: str) -> IO[bytes]:
             f"spool {path} belongs to a running edge; stop that one first or give this one its own spool"
         ) from error
     return lock
-
-
-def _epoch(row: tuple[int, int, bytes, bytes, int, int, int]) -> EpochState:
-    epoch, size, packed, root, mark, high, closed = row
-    frontier = tuple(packed[k : k + HASH_BYTES] for k in range(0, len(packed), HASH_BYTES))
-    return EpochState(epoch, size, frontier, root, mark, high, bool(closed))

@@ -115,7 +115,7 @@ class Health:
         self, known: Standings, view: ReadingsView, point: str, interval_ms: int, standing: EdgeStanding
     ) -> None:
         namespace, edge_id = self.roster.namespace, _edge_of(point)
-        slots = (interval_ms, standing.limit_ms)
+        slots = (interval_ms, standing.limit_of(interval_ms))
         known_from_ms, rows = recover(
             view, lambda row: known.received_ms(row, namespace, edge_id), point, standing.last_ms or 0, slots
         )

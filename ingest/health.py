@@ -24,6 +24,7 @@ from hakari.wire.rows import MAX_FUTURE_MS, Row
 MINUTE_MS = 60_000
 DAY_MS = 24 * 3_600_000
 LIMIT_INTERVALS = 5
+POINT_LIMIT_INTERVALS = 3
 LEAST_LIMIT_MS = 15 * MINUTE_MS
 NEVER_ANY = 3
 NOTHING = "-"
@@ -53,6 +54,10 @@ class EdgeStanding(NamedTuple):
         """From which age on a point, or the whole edge, is silent: a leaf of many slots comes that much later."""
         interval_ms = 0 if self.configuration is None else self.configuration.interval_ms
         return max(LIMIT_INTERVALS * interval_ms, LEAST_LIMIT_MS, self.span_ms + 2 * interval_ms)
+
+    def limit_of(self, interval_ms: int) -> int:
+        """From which age on a point whose own slots are `interval_ms` apart is silent."""
+        return max(self.limit_ms, POINT_LIMIT_INTERVALS * interval_ms)
 
 
 def expected_edges(roster: Roster, newest: Mapping[str, tuple[int, int]]) -> list[str]:
@@ -150,13 +155,14 @@ class Tracker:
     def unknown(self, standings: Mapping[str, EdgeStanding]) -> list[tuple[str, int]]:
         """Points of which nothing was recovered yet, each with its interval; those of no configuration are forgotten.
 
-        A point whose interval has changed is unknown again, since its slots are others.
+        The interval is the time between two slots in which the point is read (its `every`). A point
+        whose interval has changed is unknown again, since its slots are others.
         """
         wanted = {
-            name: one.configuration.interval_ms
+            name: one.configuration.interval_ms * point.every
             for edge_id, one in standings.items()
             if one.configuration is not None
-            for name, _, _ in points_of(edge_id, one.configuration)
+            for name, _, point in points_of(edge_id, one.configuration)
         }
         self._seen = {name: seen for name, seen in self._seen.items() if wanted.get(name) == seen.interval_ms}
         return [(name, interval_ms) for name, interval_ms in wanted.items() if name not in self._seen]
@@ -195,8 +201,15 @@ class Tracker:
             return [_nothing(_seconds(now_ms - first_ms), edge)]
         seen = [self._seen.get(name) for name, _, _ in found]
         newest_ms = max((one.last[0] for one in seen if one is not None and one.last is not None), default=0)
+        interval_ms = 0 if standing.configuration is None else standing.configuration.interval_ms
         return [
-            _point((now_ms, first_ms, newest_ms), edge, (meter.id, name, point.kind), one)
+            _point(
+                (now_ms, first_ms, newest_ms),
+                edge,
+                (meter.id, name, point.kind),
+                one,
+                _seconds(standing.limit_of(interval_ms * point.every)),
+            )
             for (name, meter, point), one in zip(found, seen, strict=True)
         ]
 
@@ -244,7 +257,7 @@ def _nothing(age_s: float, edge: EdgeHealth) -> PointHealth:
 
 
 def _point(
-    times: tuple[int, int, int], edge: EdgeHealth, named: tuple[str, str, str], seen: _Seen | None
+    times: tuple[int, int, int], edge: EdgeHealth, named: tuple[str, str, str], seen: _Seen | None, limit_s: float
 ) -> PointHealth:
     now_ms, first_ms, newest_ms = times
     good = None if seen is None else seen.good
@@ -260,12 +273,12 @@ def _point(
         kind=named[2],
         age_s=age_s,
         age_alarm_s=0.0 if silent else age_s,
-        limit_s=edge.limit_s,
+        limit_s=limit_s,
         frozen_s=None if seen is None or good is None else _seconds(good.t_ms - seen.changed_ms),
         quality=quality,
         completeness_24h=0.0 if seen is None else seen.completeness(until_ms),
         value=None if good is None else shown_value(good),
-        state=_state(silent, good, age_s >= edge.limit_s, quality),
+        state=_state(silent, good, age_s >= limit_s, quality),
     )
 
 

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -15,14 +16,15 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from hakari.cli.output import show
+from hakari.cli.output import show, table
 from hakari.errors import DATA_PROBLEM, INTERRUPTED, BadConfiguration, Refused
 from simulate.demo import TICKS, shown
 from simulate.demo import as_json as as_json_of
 from simulate.demo import run as run_demo
+from simulate.displays import displays as displays_at
 from simulate.faults import Fault
 from simulate.kinds import kinds_as_json, kinds_text
-from simulate.plant import ms_of
+from simulate.plant import load_plant, ms_of
 from simulate.processes import Processes
 from simulate.progress import bar
 from simulate.run import run_broker, run_lockstep, run_plants
@@ -90,6 +92,18 @@ def lockstep(scenario: Path, fault: tuple[str, ...], faults: tuple[Path, ...], h
     with bar(len(chosen.times_ms)) as progress:
         finished = asyncio.run(run_lockstep(chosen, hold=hold, say=lambda at: _say(at, as_json), progress=progress))
     return 0 if finished else INTERRUPTED
+
+
+@simulate.command("displays")
+@click.argument("plant", type=EXISTING)
+@click.option("--at", help="ISO 8601 plant time with offset; default: now.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: {unit: {point: display}}.")
+def show_displays(plant: Path, at: str | None, as_json: bool) -> None:
+    """Show what the displays of PLANT's meters show, as somebody who stands before them reads it."""
+    at_ms = _moment_ms(at)
+    shown = displays_at(load_plant(plant, os.environ), time.time_ns() // 1_000_000 if at_ms is None else at_ms)
+    rows = [(unit, point, text) for unit, points in shown.items() for point, text in points.items()]
+    show(shown, table(("unit", "point", "display"), rows, right=(0, 2)), as_json)
 
 
 @simulate.command("faults")

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from hakari.cli.output import table
 from hakari.errors import DataProblem
 from simulate.driver import Progress
-from simulate.layout import Layout, MeterPlace, PlantPlace, approve_epochs, argv, call, free_ports, prepare
+from simulate.layout import Layout, MeterPlace, PlantPlace, approve_epochs, argv, call, commission, free_ports, prepare
 from simulate.processes import Processes
 from simulate.run import run_lockstep
 from simulate.scenario import load_scenario
@@ -78,7 +78,7 @@ def run(folder: Path, processes: Processes, say: Callable[[str], None], progress
     """Sets the chain up in `folder`, drives the month, computes, serves and verifies it. Processes stay up."""
     say("keys, roster and a settings file a room")
     layout = set_up(folder)
-    say("broker, ingest and four edges start; a month passes in quarter hours")
+    say("broker, ingest and four edges start, the meters are commissioned; a month passes in quarter hours")
     drive(layout, processes, progress)
     say("the owner approves what the edges opened; calc computes; packs are written")
     compute(layout)
@@ -112,19 +112,23 @@ def set_up(folder: Path) -> Layout:
 
 
 def drive(layout: Layout, processes: Processes, progress: Callable[[Progress], None]) -> None:
-    """Starts broker, ingest and edges, and lets plant time run to the end until everything is known as stored."""
+    """Starts broker and ingest, commissions the meters, starts the edges, and drives plant time until all is stored."""
     processes.start("broker", argv("simulate", "broker", "--config", layout.broker_config))
     processes.wait_listening("broker", "127.0.0.1", layout.broker_port)
     processes.start("ingest", argv("ingest", "run", "--config", layout.ingest_config))
-    for place in layout.plants:
-        processes.start(place.edge_id, argv("edge", "run", layout.edge_config(place)))
+    scenario = load_scenario(layout.folder / "scenario.toml", {})
+
+    def start_edges() -> None:
+        commission(layout, scenario.times_ms[0])
+        for place in layout.plants:
+            processes.start(place.edge_id, argv("edge", "run", layout.edge_config(place)))
 
     def watched(done: Progress) -> None:
         processes.check()
         progress(done)
 
-    scenario = load_scenario(layout.folder / "scenario.toml", {})
-    if not asyncio.run(run_lockstep(scenario, hold=False, say=lambda _: None, progress=watched)):
+    served = run_lockstep(scenario, hold=False, say=lambda _: None, progress=watched, meanwhile=start_edges)
+    if not asyncio.run(served):
         raise KeyboardInterrupt
 
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +18,13 @@ from typing import Any, NamedTuple
 from hakari.errors import HakariError
 from hakari.names import Origin
 from simulate import users
+from simulate.displays import displays
+from simulate.plant import load_plant
 
 NAMESPACE = "demo.hakari.example"
 INGEST_USER = "ingest-all"
 COMMAND_LIMIT_S = 120.0
+COMMISSIONED_AT_ONCE = 2
 
 
 class CommandFailed(HakariError):
@@ -164,6 +168,27 @@ def approve_epochs(layout: Layout) -> None:
             )  # fmt: skip
 
 
+def commission(layout: Layout, t_ms: int) -> None:
+    """Commissions every meter against its display while its plant is served at `t_ms` and no edge runs yet.
+
+    The meters are new: what their displays show near zero is accepted. CommandFailed where one does not match.
+    """
+    with ThreadPoolExecutor(COMMISSIONED_AT_ONCE) as pool:
+        for done in [pool.submit(_commission, layout, plant, t_ms) for plant in layout.plants]:
+            done.result()
+
+
+def _commission(layout: Layout, plant: PlantPlace, t_ms: int) -> None:
+    by_unit = displays(load_plant(plant.plant_file, {}), t_ms)
+    shown = {meter.id: by_unit[meter.unit] for meter in plant.meters}
+    file = layout.folder / f"{plant.edge_id}.displays.json"
+    file.write_text(json.dumps(shown), encoding="utf-8")
+    call(
+        "edge", "commission", layout.edge_config(plant), "--meter", "all", "--displays", file, "--accept-coarse",
+        "--by", "the simulated plant's operator",
+    )  # fmt: skip
+
+
 def _keys(layout: Layout) -> None:
     folder = layout.folder
     call("keys", "cosigner", "--out", folder / "ingest.pem", "--name", f"{NAMESPACE}/ingest")
@@ -190,7 +215,7 @@ def _clock_text(layout: Layout) -> str:
 def _edge_text(layout: Layout, plant: PlantPlace, interval_s: int, batch_samples: int) -> str:
     meters = "\n".join(
         f'[[meter]]\nid = "{meter.id}"\nbus = "bus1"\nunit = {meter.unit}\n'
-        f'profile = "{meter.profile}"\nserial = "{meter.serial}"\n'
+        f'profile = "{meter.profile}"\nserial = "{meter.serial}"\nidentity_proof = "nameplate {meter.serial}"\n'
         for meter in plant.meters
     )
     return f"""[edge]

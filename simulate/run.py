@@ -55,10 +55,18 @@ async def run_plants(
         await stop_event().wait()
 
 
-async def run_lockstep(scenario: Scenario, *, hold: bool, say: Say, progress: Callable[[Progress], None]) -> bool:
+async def run_lockstep(
+    scenario: Scenario,
+    *,
+    hold: bool,
+    say: Say,
+    progress: Callable[[Progress], None],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> bool:
     """Drives the scenario to its end, and with `hold` serves on until SIGTERM or SIGINT.
 
-    Returns whether the end was reached; a signal before it ends the run early.
+    Returns whether the end was reached; a signal before it ends the run early. `meanwhile` is called in a thread as
+    soon as meters and driver are served; the first tick waits for the edges, which it may start.
 
     Errors: driver.NoAnswer when an edge or a watcher does not answer within the wait limit.
     """
@@ -74,15 +82,19 @@ async def run_lockstep(scenario: Scenario, *, hold: bool, say: Say, progress: Ca
         say(addresses | {"lockstep": f"{driver.host}:{driver.port}"})
         run = asyncio.create_task(driver.run(scenario.times_ms, lambda t_ms: now_ms.__setitem__(0, t_ms), progress))
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({run, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        beside = asyncio.create_task(asyncio.to_thread(meanwhile))
+        await asyncio.wait({run, stopping, beside}, return_when=asyncio.FIRST_COMPLETED)
+        if beside.done():
+            await beside
+            await asyncio.wait({run, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if run.done():
             await run
             if hold:
                 await stopping
         finished = run.done()
-        for task in (run, stopping):
+        for task in (run, stopping, beside):
             task.cancel()
-        await asyncio.gather(run, stopping, return_exceptions=True)
+        await asyncio.gather(run, stopping, beside, return_exceptions=True)
     return finished
 
 

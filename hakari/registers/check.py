@@ -80,6 +80,8 @@ def _pattern_problems(point: Point) -> Iterator[str]:
         width = WIDTH_BITS.get(point.type, 0)
         if width and not 0 <= sentinel < 1 << width:
             yield f"has sentinel {sentinel:#x}, which does not fit the {width} bits of {point.type}"
+    if point.expect is not None and point.every > 1:
+        yield f"expects {point.expect!r} and has every = {point.every}; what is expected is read with each sample"
     if point.expect is not None:
         if point.kind != "identity":
             yield f"expects {point.expect!r} but is a {point.kind}; only an identity can expect"
@@ -156,7 +158,10 @@ def _overlaps(profile: Profile) -> Iterator[str]:
     for point in sorted(profile.points, key=lambda p: (p.table, p.address)):
         before = furthest.get(point.table)
         if before is not None and point.address < before.address + before.length and not _may_share(before, point):
-            yield f"points {before.name} and {point.name} overlap at {point.table} register {point.address}"
+            yield (
+                f"points {before.name} and {point.name} overlap at {point.table} register {point.address};"
+                " correct an address, or set separate = true where each address has a value of its own"
+            )
         if before is None or point.address + point.length > before.address + before.length:
             furthest[point.table] = point
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import struct
 from decimal import Decimal
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.plan import requests_of
+from edge.reads.plan import requests_of
 from hakari.quality import Quality
 from hakari.registers.check import problems
 from hakari.registers.decode import decode_block, decode_sample
 from hakari.registers.groups import backed, groups_of
-from hakari.registers.profile import Point, Profile, Span, Table, Type
+from hakari.registers.profile import WORDS, Order, Point, Profile, Span, Table, Type
 from hakari.registers.requests import ReadRequest
 
 TABLES: list[Table] = ["holding", "input"]
-TYPES: list[Type] = ["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64", "acc32"]
+TYPES: list[Type] = [
+    "u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64", "acc32", "acc64",
+    "bcd16", "bcd32", "bcd48", "bcd64", "m10k32", "m10k48", "m10k64",
+]  # fmt: skip
+ORDERS: list[Order] = ["high_first", "low_first"]
 
 
 @st.composite
@@ -34,7 +39,8 @@ def profiles(draw: st.DrawFn) -> Profile:
             whole = type_ not in ("f32", "f64")
             point = Point(
                 f"p{cluster}_{k}", address, type_, draw(st.sampled_from(["counter", "gauge"])), "Wh", table=table,
-                word_order=draw(st.sampled_from(["high_first", "low_first"])),
+                word_order=draw(st.sampled_from(ORDERS)), byte_order=draw(st.sampled_from(ORDERS)),
+                every=draw(st.sampled_from([1, 1, 1, 4, 96])),
                 scale_point=f"s{cluster}" if scaled and whole else None,
             )  # fmt: skip
             points.append(point)
@@ -138,3 +144,67 @@ def test_separate_points_have_a_request_and_an_answer_each(profile: Profile, dat
         assert reading.quality is Quality.BAD or reading.raw == int.from_bytes(words, "big")
         told.append(reading.point)
     assert sorted(told) == sorted(point.name for point in profile.points)
+
+
+def _sent(value: bytes, word_order: Order, byte_order: Order) -> bytes:
+    """`value`, highest byte first, as a meter of these orders sends it."""
+    words = [value[k : k + 2] for k in range(0, len(value), 2)]
+    if byte_order == "low_first":
+        words = [word[::-1] for word in words]
+    return b"".join(words if word_order == "high_first" else words[::-1])
+
+
+def _value(point: Point, sent: bytes) -> Decimal | None:
+    profile = Profile("p", "m", "m", "s", "two-sources", [point])
+    assert list(problems(profile)) == []
+    request = ReadRequest(1, 3, point.address, len(sent) // 2)
+    (reading,) = decode_block(profile, "m", request.encode(), bytes((3, len(sent))) + sent)
+    return reading.value
+
+
+@given(st.sampled_from(["u16", "u32", "u64"]), st.sampled_from(ORDERS), st.sampled_from(ORDERS), st.data())
+def test_every_order_gives_the_number_that_was_sent(
+    type_: Type, word_order: Order, byte_order: Order, data: st.DataObject
+) -> None:
+    value = data.draw(st.binary(min_size=2 * WORDS[type_], max_size=2 * WORDS[type_]))
+    point = Point("v", 0, type_, "gauge", word_order=word_order, byte_order=byte_order)
+    assert _value(point, _sent(value, word_order, byte_order)) == int.from_bytes(value, "big")
+
+
+@given(st.sampled_from(["bcd16", "bcd32", "bcd48", "bcd64"]), st.sampled_from(ORDERS), st.data())
+def test_bcd_is_the_number_that_its_hexadecimal_form_reads_as(type_: Type, order: Order, data: st.DataObject) -> None:
+    words = WORDS[type_]
+    text = data.draw(st.text("0123456789", min_size=4 * words, max_size=4 * words))
+    point = Point("v", 0, type_, "gauge", word_order=order)
+    assert _value(point, _sent(bytes.fromhex(text), order, "high_first")) == Decimal(text)
+
+
+@given(st.sampled_from(["bcd16", "bcd32", "bcd48", "bcd64"]), st.data())
+def test_bcd_with_a_digit_above_nine_has_no_value(type_: Type, data: st.DataObject) -> None:
+    digits = 4 * WORDS[type_]
+    text = list(data.draw(st.text("0123456789abcdef", min_size=digits, max_size=digits)))
+    text[data.draw(st.integers(0, digits - 1))] = data.draw(st.sampled_from("abcdef"))
+    assert _value(Point("v", 0, type_, "gauge"), bytes.fromhex("".join(text))) is None
+
+
+@given(st.sampled_from(["m10k32", "m10k48", "m10k64"]), st.data())
+def test_m10k_is_a_number_of_base_ten_thousand(type_: Type, data: st.DataObject) -> None:
+    registers = data.draw(st.lists(st.integers(0, 65_535), min_size=WORDS[type_], max_size=WORDS[type_]))
+    value = _value(Point("v", 0, type_, "gauge"), b"".join(register.to_bytes(2, "big") for register in registers))
+    if max(registers) > 9_999:
+        assert value is None
+    else:
+        assert value == Decimal("".join(f"{register:04d}" for register in registers))
+
+
+@given(st.sampled_from(["u16", "u32", "u64"]), st.data())
+def test_fields_of_all_bits_make_up_the_register(type_: Type, data: st.DataObject) -> None:
+    width = 16 * WORDS[type_]
+    cuts = sorted(data.draw(st.sets(st.integers(1, width - 1), min_size=1, max_size=6)) | {0, width})
+    fields = [Point(f"b{low}", 0, type_, "gauge", bit=low, bit_count=high - low) for low, high in pairwise(cuts)]
+    profile = Profile("p", "m", "m", "s", "two-sources", fields)
+    assert list(problems(profile)) == []
+    sent = data.draw(st.binary(min_size=2 * WORDS[type_], max_size=2 * WORDS[type_]))
+    request = ReadRequest(1, 3, 0, WORDS[type_])
+    readings = decode_block(profile, "m", request.encode(), bytes((3, len(sent))) + sent)
+    assert sum(r.raw << f.bit for r, f in zip(readings, fields, strict=True)) == int.from_bytes(sent, "big")

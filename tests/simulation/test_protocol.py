@@ -216,7 +216,7 @@ def test_the_sender_never_runs_ahead_of_its_window() -> None:
     assert world.sends <= edge_protocol.WINDOW_LEAVES + 20
 
 
-def test_a_late_message_of_an_older_disk_freezes_the_epoch_and_the_edge_moves_on() -> None:
+def test_fault_07_a_late_message_of_an_older_disk_freezes_the_epoch_and_the_edge_moves_on() -> None:
     """The frozen epoch's root is our own at that size, so only the mark's word "frozen" can tell the edge."""
     world = World(1)
     world.batch_samples = 1

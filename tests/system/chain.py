@@ -14,6 +14,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -27,7 +28,19 @@ from hakari.wire.leaf import Leaf, decode
 from hakari.wire.rows import once
 from ingest.settings import load_settings
 from simulate.demo import METERS
-from simulate.layout import INGEST_USER, Layout, MeterPlace, PlantPlace, approve_epochs, argv, call, free_ports, prepare
+from simulate.layout import (
+    INGEST_USER,
+    Layout,
+    MeterPlace,
+    PlantPlace,
+    approve_epochs,
+    argv,
+    call,
+    commission,
+    free_ports,
+    prepare,
+)
+from simulate.plant import ms_of
 from simulate.processes import Processes
 from tests.system.influx import InfluxServer
 
@@ -36,6 +49,7 @@ PLANTS = ROOT / "simulate" / "data"
 MOSQUITTO_CONF = ROOT / "deploy" / "mosquitto"
 SOLAR_METERS, BOILER_METERS = METERS["solar"], METERS["boiler"]
 RUN_LIMIT_S = 1500.0
+PLANTS_READY_S = 120.0
 KILL_AFTER_S = 1.5
 CRASH_LIMIT_S = 5.0
 HTTP_LIMIT_S = 60.0
@@ -104,6 +118,7 @@ class Chain:
             PlantPlace(name, folder / f"{name}.plant.toml", name, "e1", meters[name], None, port)
             for (name, _), port in zip(plants, ports, strict=True)
         ]
+        self.start_ms = ms_of(datetime.fromisoformat(start))
         self.bucket = f"chain-{secrets.token_hex(8)}"
         self.influxd = influxd
         table = None
@@ -139,14 +154,18 @@ class Chain:
         words = self._argv(name)
         self.processes.start(name, ["env", f"HAKARI_CRASH={crash}", *words] if crash else words)
 
-    def start_all(self) -> None:
-        """Everything, the plants last, since time begins to run with them."""
+    def start_all(self, *, commissioned: bool = True) -> None:
+        """Everything. The first tick waits for the edges, so that their meters are commissioned at its time."""
         self.start("broker")
         self.processes.wait_listening("broker", "127.0.0.1", self.layout.broker_port)
         self.start("ingest")
+        self.start("plants")
+        for place in self.layout.plants:
+            self.processes.wait_listening("plants", "127.0.0.1", place.modbus_port, PLANTS_READY_S)
+        if commissioned:
+            commission(self.layout, self.start_ms)
         for place in self.layout.plants:
             self.start(place.edge_id)
-        self.start("plants")
 
     def finish(self) -> None:
         """Waits until the scenario is driven to its end and everything is stored, then stops cleanly."""

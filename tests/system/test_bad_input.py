@@ -119,7 +119,7 @@ EDGE_REFUSALS = [
     (SPOOL, 'spool = "no/such/folder/spool"', 3, "make its folder or correct the path"),
     (SPOOL, 'spool = "solar-e1.password"', 4, "file is not a database"),
     ('source = "system"', 'source = "lockstep"\naddress = "driver"', 3, "[clock].address = 'driver' is not host:port"),
-    (PROFILE, '"schneider-iem3156"', 3, "profile 'schneider-iem3156' is not bundled; known are"),
+    (PROFILE, '"schneider-iem3156"', 3, "profile 'schneider-iem3156' is not bundled; did you mean schneider-iem3155"),
     (PROFILE, '"unknown.toml"', 3, "[points#2].kindd is not a known key; did you mean kind?"),
     (PROFILE, '"overlap.toml"', 3, "points energy and power overlap at holding register 1"),
     ("unit = 2", "unit = 1", 3, "meters inverter and export are both unit 1 on bus bus1"),
@@ -128,7 +128,7 @@ EDGE_REFUSALS = [
 
 
 @pytest.mark.parametrize(("old", "new", "code", "part"), EDGE_REFUSALS)
-def test_an_edge_is_refused(
+def test_bad_input_03_an_edge_is_refused(
     layout: Layout, capsys: pytest.CaptureFixture[str], old: str, new: str, code: int, part: str
 ) -> None:
     said = refusal(capsys, code, "edge", "run", edited(layout.folder / "solar-e1.toml", old, new))
@@ -169,7 +169,7 @@ def test_ingest_is_refused(
     ],
 )
 @pytest.mark.parametrize("words", [("edge", "run"), ("edge", "check"), ("ingest", "run", "--config")])
-def test_files_that_are_no_settings(
+def test_bad_input_01_files_that_are_no_settings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], content: bytes | None, part: str
 ) -> None:
     path = tmp_path / "settings.toml"
@@ -212,15 +212,17 @@ def test_meters_that_cannot_be_read(layout: Layout, capsys: pytest.CaptureFixtur
     config = layout.folder / "solar-e1.toml"
     port = layout.plants[0].modbus_port
     said = refusal(capsys, 4, "edge", "read", config, "--meter", "inverter")
-    assert said == (
-        f"error: meter inverter at 127.0.0.1:{port}, unit 1 does not answer (connection); check address and cabling"
-    )
+    assert said.startswith(f"error: meter inverter gives no answer; tcp://127.0.0.1:{port}: the host refuses")
     assert "known are inverter, export" in refusal(capsys, 3, "edge", "read", config, "--meter", "invertor")
     with socket.create_server(("127.0.0.1", port)):
-        assert "does not answer (timeout)" in refusal(capsys, 4, "edge", "read", config, "--meter", "export")
+        assert "the connection opens and unit 2 stays silent (timeout)" in refusal(
+            capsys, 4, "edge", "read", config, "--meter", "export"
+        )
     with socket.create_server(("127.0.0.1", port)) as server:
         threading.Thread(target=_answer_with_noise, args=(server,), daemon=True).start()
-        assert "does not answer (mismatch: " in refusal(capsys, 4, "edge", "read", config, "--meter", "export")
+        assert "something answers, and it is no answer to what was asked (mismatch: " in refusal(
+            capsys, 4, "edge", "read", config, "--meter", "export"
+        )
 
 
 def _answer_with_noise(server: socket.socket) -> None:

@@ -54,8 +54,9 @@ def stored(chain: Chain, edge_id: str) -> Callable[[], bool]:
 
 
 def signed(chain: Chain, edge_id: str) -> int:
-    """How many leaves the edge has signed."""
-    return sum(epoch["size"] for epoch in status(chain, edge_id)["epochs"])
+    """How many leaves the edge has signed, and samples it has committed: some are held where no time is known."""
+    told = status(chain, edge_id)
+    return int(sum(epoch["size"] for epoch in told["epochs"]) + told["waiting_samples"])
 
 
 def listening(chain: Chain) -> None:
@@ -156,7 +157,7 @@ def test_full_disks(tmp_path: Path, small_disks: tuple[Path, Path]) -> None:
     with two_edges(tmp_path / "chain") as chain:
         for config, old, new in (
             (chain.layout.ingest_config, '"evidence.db"', f'"{evidence / "evidence.db"}"'),
-            (chain.folder / "solar-e1.toml", '"solar-e1.spool"', f'"{spool / "spool"}"'),
+            (chain.folder / "solar-e1.toml", '"solar-e1.spool"', f'"{spool / "spool"}"\nmin_free_mb = 0'),
         ):
             config.write_text(config.read_text().replace(old, new))
         listening(chain)
@@ -226,7 +227,7 @@ def test_a_meter_that_falls_silent_is_said_once_in_the_edges_log(tmp_path: Path)
         gone = free_ports(1)[0]
         dead = text.replace("[[bus]]", f'[[bus]]\nid = "gone"\nhost = "127.0.0.1"\nport = {gone}\n\n[[bus]]', 1)
         config.write_text(dead.replace('id = "export"\nbus = "bus1"', 'id = "export"\nbus = "gone"'))
-        chain.start_all()
+        chain.start_all(commissioned=False)
         chain.finish()
         log = (tmp_path / "logs" / "solar-e1.log").read_text()
     assert log.count("meter export answers nothing: ") == 1

@@ -42,11 +42,13 @@ host = "127.0.0.1"
 """
 
 
-def configuration(edge: str, notes: str = "", *, meters: Sequence[str] = ("main",), interval_ms: int = STEP_MS) -> str:
+def configuration(
+    edge: str, notes: str = "", *, meters: Sequence[str] = ("main",), interval_ms: int = STEP_MS, every: int = 1
+) -> str:
     """The text of a configuration of meters with one register in Wh each, on units 1, 2, ..."""
     profile = Profile(
         id="test-meter", maker="m", model="m", source="s", standing="excerpt", notes=notes,
-        points=[Point(name="energy", address=0, type="u32", kind="counter", unit="Wh")],
+        points=[Point(name="energy", address=0, type="u32", kind="counter", unit="Wh", every=every)],
     )  # fmt: skip
     described = [Meter(name, "bus", unit, "", profile) for unit, name in enumerate(meters, 1)]
     return text_of(MeteringConfiguration(1, edge, interval_ms, 60_000, described))

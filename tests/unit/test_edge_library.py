@@ -38,9 +38,13 @@ def test_file_beside_the_settings(tmp_path: Path) -> None:
     assert profile("mine.toml", tmp_path).points[0].unit == "kWh"
 
 
-def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(ProfileUnusable, match="known are abb-b23"):
-        profile("abb", Path())
+def test_unknown_name_gets_the_nearest_known_or_all() -> None:
+    with pytest.raises(ProfileUnusable, match=r"'schneider_iem3155' is not bundled; did you mean schneider-iem3155"):
+        profile("schneider_iem3155", Path())
+    with pytest.raises(ProfileUnusable, match="did you mean abb-b23"):
+        profile("ABB-B23", Path())
+    with pytest.raises(ProfileUnusable, match=r"known are .*abb-b23.*, or name a \.toml file"):
+        profile("?", Path())
     with pytest.raises(ProfileUnusable, match="not bundled"):
         profile("../profiles/abb-b23", Path())
 

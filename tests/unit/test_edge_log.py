@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.log import EdgeLog, batches
-from edge.spool import Spool, SpoolFailed, SpoolTaken, SpoolUnknown
+from edge.spool import Spool, SpoolDamaged, SpoolFailed, SpoolTaken, SpoolUnknown
 from hakari.clock import PlantTime
+from hakari.errors import NOT_REACHABLE
 from hakari.log.checkpoint import open_checkpoint
 from hakari.log.tree import EMPTY_ROOT, extend, leaf_hash, root_of
 from hakari.wire.configuration import MeteringConfiguration, sha256_of, text_of
-from hakari.wire.envelope import inflate
+from hakari.wire.envelope import inflate, seal
 from hakari.wire.leaf import MAX_LEAF_BYTES, Block, Leaf, Sample, decode, encode
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
@@ -148,7 +151,7 @@ def test_only_what_is_known_as_stored_leaves_the_ring() -> None:
     assert spool.leaf(1_700_000_000, 6) is not None
 
 
-def test_a_second_agent_on_the_same_spool_is_refused(tmp_path: Path) -> None:
+def test_fault_10_a_second_agent_on_the_same_spool_is_refused(tmp_path: Path) -> None:
     first = Spool(str(tmp_path / "edge.spool"))
     with pytest.raises(SpoolTaken, match="belongs to a running edge"):
         Spool(str(tmp_path / "edge.spool"))
@@ -182,3 +185,107 @@ def test_a_spool_of_format_1_still_opens_verifies_and_grows(tmp_path: Path) -> N
     log_on(spool, "00000000000000dd").start(CONFIGURATION, at(1_800_000_000_000))
     assert_sound(spool, PUBLIC)
     spool.close()
+
+
+def test_a_spool_of_format_2_still_opens_verifies_and_grows(tmp_path: Path) -> None:
+    path = tmp_path / "old.spool"
+    shutil.copy(FORMAT_1.with_name("format-2.spool"), path)
+    spool = Spool(str(path))
+    assert_sound(spool, PUBLIC)
+    state = spool.current()
+    assert state is not None
+    assert (state.size, state.mark, [one.sync for one in spool.samples()]) == (8, 5, ["test", "unsynchronised"])
+    assert (spool.note("time/floor"), spool.number("last_slot_ms")) == ("1700000000000", 1_700_000_008_000)
+    log_on(spool, "00000000000000dd").start(CONFIGURATION, at(1_800_000_000_000))
+    assert spool.samples() == []
+    assert_sound(spool, PUBLIC)
+    spool.close()
+
+
+@pytest.mark.parametrize("column", ["boot", "cfg", "slot_ms", "body", "sync", "offset_ms", "seal"])
+def test_fault_06_a_sample_that_is_not_what_was_committed_is_told_and_never_signed(column: str) -> None:
+    spool = Spool(":memory:")
+    log = log_on(spool)
+    log.start(CONFIGURATION, at(1_700_000_000_000))
+    for k in (1, 2, 3):
+        log.add_sample(sample(1_700_000_000_000 + k * 1000), at(1_700_000_000_000 + k * 1000), 10)
+    turned = "1" if column in ("slot_ms", "offset_ms") else "x'00'" if column in ("body", "seal") else "'xx'"
+    spool._db.execute(f"UPDATE sample SET {column}={turned} WHERE id=2")
+    log.cut(at(1_700_000_009_000))
+    found = leaves(spool, 1_700_000_000)
+    assert [event.data for leaf in found for event in leaf.events if event.kind == "sample-lost"] == [{"id": "2"}]
+    assert [one.slot_ms for leaf in found for one in leaf.samples] == [1_700_000_001_000, 1_700_000_003_000]
+    assert spool.samples() == []
+
+
+@pytest.mark.parametrize(
+    ("turned", "part"),
+    [
+        ("UPDATE epoch SET size=size-1", "the state of epoch 1700000000 is not what was written"),
+        ("UPDATE epoch SET root=x'00'", "the state of epoch"),
+        ("UPDATE epoch SET frontier=x'00'", "the state of epoch"),
+        ("UPDATE epoch SET mark=0, closed=1", "the state of epoch"),
+        ("DELETE FROM leaf WHERE i=3", "its last leaf 3 is not there"),
+        ("INSERT INTO carry VALUES (1,1,x'00')", "what is to be carried is not what was written"),
+    ],
+)
+def test_fault_06_a_spool_whose_own_state_is_damaged_is_never_signed_on(tmp_path: Path, turned: str, part: str) -> None:
+    path = tmp_path / "spool"
+    spool = Spool(str(path))
+    log = log_on(spool)
+    log.start(CONFIGURATION, at(1_700_000_000_000))
+    for k in (1, 2):
+        log.add_sample(sample(1_700_000_000_000 + k * 1000), at(1_700_000_000_000 + k * 1000), 1)
+    spool._db.execute(turned)
+    spool.close()
+    with pytest.raises(SpoolDamaged, match=part) as caught:
+        Spool(str(path))
+    assert "give [edge].spool a new one" in str(caught.value)
+    assert caught.value.exit_code == NOT_REACHABLE
+
+
+def test_a_damaged_note_counts_as_never_set(caplog: pytest.LogCaptureFixture) -> None:
+    spool = Spool(":memory:")
+    spool.put_note("commissioned/m1", "yes")
+    spool.put_number("last_slot_ms", 5)
+    spool._db.execute("UPDATE note SET value='Yes'")
+    spool._db.execute("UPDATE state SET value=4")
+    assert (spool.note("commissioned/m1"), spool.number("last_slot_ms")) == ("", 0)
+    assert spool.note("commissioned/m1") == ""
+    assert len([one for one in caplog.records if "commissioned/m1" in one.getMessage()]) == 1
+
+
+@pytest.mark.parametrize("column", ["hash", "root", "checkpoint", "deflated"])
+def test_fault_06_a_leaf_with_a_turned_bit_is_not_what_was_signed(column: str) -> None:
+    spool = Spool(":memory:")
+    log_on(spool).start(CONFIGURATION, at(1_700_000_000_000))
+    spool._db.execute(f"UPDATE leaf SET {column}=substr({column},1,9)||x'00'||substr({column},11) WHERE i=0")
+    leaf = spool.leaf(1_700_000_000, 0)
+    assert leaf is not None
+    assert leaf.body() is None
+    assert spool.root_at(1_700_000_000, 1) is None
+
+
+def test_fault_03_thirty_days_of_eight_meters_a_minute_fit_and_drain() -> None:
+    """Extrapolated from a day and a half: leaves are alike."""
+    spool, month, taken = Spool(":memory:"), 30 * 24 * 60, 2000
+    log = log_on(spool)
+    log.start(CONFIGURATION, at(1_700_000_000_000))
+    empty = len(spool.snapshot())
+    noise = random.Random(3)
+    for k in range(taken):
+        slot_ms = 1_700_000_000_000 + k * 60_000
+        blocks = [
+            Block(f"meter-{m}", "modbus-tcp", f"{m:02x}0310000008", slot_ms + 40 * m, 30_000 + noise.randrange(9999),
+                  f"0310{noise.randbytes(4).hex()}0000{k * m % 65536:04x}0001{k * 7 * m % 65536:04x}0000{m:04x}")
+            for m in range(1, 9)
+        ]  # fmt: skip
+        log.add_sample(Sample(slot_ms, slot_ms - 1_000_000, blocks), at(slot_ms), 1)
+    assert (len(spool.snapshot()) - empty) / taken * month < 50_000_000
+    began = time.perf_counter()
+    state = spool.current()
+    assert state is not None
+    sent = sum(len(seal(leaf.checkpoint, leaf.deflated)) > 0 for i in range(state.size)
+               if (leaf := spool.leaf(state.epoch, i)) is not None and leaf.body() is not None)  # fmt: skip
+    print(f"{sent / (time.perf_counter() - began):.0f} leaves/s checked and sealed")  # noqa: T201 - the record
+    assert sent == state.size

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.bus import Exchange
+from edge.modbus.bus import Exchange
+from edge.reads.sampler import following, next_slot
+from edge.reads.sampling import Sampling
 from edge.run import Edge
-from edge.sampler import next_slot, slots_within
 from edge.settings import load_settings
 from hakari.cli.root import main
 from hakari.clock import PlantClock, PlantTime
@@ -59,6 +60,8 @@ class Hands:
 class SlowBus:
     """A meter each of whose requests takes `each_ms`, on a clock that may be turned at the first one."""
 
+    protocol = "modbus-tcp"
+
     def __init__(self, hands: Hands) -> None:
         self.hands = hands
         self.each_ms = 0
@@ -70,6 +73,10 @@ class SlowBus:
         now = clock.now()
         answer = bytes((request.function, 2 * request.count)) + bytes(2 * request.count)
         return Exchange(request.encode(), answer, "", now.wall_ms, now.mono_ms, 1000 * self.each_ms)
+
+    async def identify(self, unit: int, clock: PlantClock, object_id: int = 0) -> Exchange:
+        now = clock.now()
+        return Exchange(bytes((unit, 0x2B, 0x0E, 1, object_id)), b"", "timeout", now.wall_ms, now.mono_ms, 0)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -92,21 +99,26 @@ def edge_in(folder: Path) -> Edge:
     return Edge(load_settings(config, {}), folder)
 
 
-async def _take(folder: Path, samples: list[tuple[int, int]], *, stop: bool = False) -> None:
-    """Follows the slots as `edge run` does, with these milliseconds (all requests, clock's step) for each sample."""
+async def _take(folder: Path, samples: list[tuple[int, int]], *, stop: bool = False) -> list[int]:
+    """The slots taken, as `edge run` does, with these milliseconds (one request, clock's step) for each sample."""
     edge, hands = edge_in(folder), Hands()
     bus = SlowBus(hands)
     edge.clock = hands
-    edge.buses = {"main": bus}  # type: ignore[dict-item]
+    edge.buses = {"main": bus}
+    edge.sampling = Sampling(edge.sampling.configuration, {"main": bus}, hands)
     edge.log.start(edge.text, hands.now())
-    requests = len(edge.plan[0].requests)
-    for total_ms, step_ms in samples:
-        bus.each_ms, bus.step_ms = total_ms // requests, step_ms
-        await edge.take(hands.wall_ms)
-        hands.wait(next_slot(hands.wall_ms, 10_000) - hands.wall_ms)
+    slots: list[int] = []
+    slot_ms = hands.wall_ms
+    for each_ms, step_ms in samples:
+        bus.each_ms, bus.step_ms = each_ms, step_ms
+        await edge.take(slot_ms)
+        slots.append((slot_ms - SLOT_MS) // 1000)
+        slot_ms = following(slot_ms, hands.wall_ms, 10_000, 60_000)
+        hands.wait(max(0, slot_ms - hands.wall_ms))
     if stop:
         await edge.stop()
     edge.close()
+    return slots
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -114,30 +126,35 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_skipped_slots_are_told_once_and_counted_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    samples = [(400, 0), (16_000, 0), (36_000, 0), (400, 0), (400, 0)]
     with caplog.at_level(logging.INFO, "hakari.edge"):
-        asyncio.run(_take(tmp_path, [(4_000, 0), (12_000, 0), (36_000, 0), (4_000, 0), (4_000, 0)]))
-    began = "a sample took 12.0 s, longer than the interval of 10 s: slots are skipped;"
+        slots = asyncio.run(_take(tmp_path, samples))
+    assert slots == [0, 10, 30, 70, 80]
+    began = "a sample took 16.0 s, longer than the interval of 10 s: slots are skipped;"
     assert told(caplog) == [
         f"{began} see which meter answers slowly, or lengthen interval_s",
         "samples keep the interval of 10 s again; 4 slots were skipped",
     ]
 
 
+def test_a_sample_that_ends_a_little_late_costs_no_slot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "hakari.edge"):
+        slots = asyncio.run(_take(tmp_path, [(400, 0), (12_000, 0), (400, 0), (400, 0)]))
+    assert slots == [0, 10, 20, 30]
+    assert told(caplog) == []
+
+
 def test_an_edge_that_stops_tells_what_it_had_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "hakari.edge"):
-        asyncio.run(_take(tmp_path, [(24_000, 0), (12_000, 0)], stop=True))
+        asyncio.run(_take(tmp_path, [(26_000, 0), (16_000, 0)], stop=True))
     assert told(caplog)[1:] == ["3 slots were skipped up to the end because samples took too long"]
 
 
 def test_a_clock_that_is_turned_forward_is_no_slow_meter(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "hakari.edge"):
-        asyncio.run(_take(tmp_path, [(4_000, 3_600_000), (4_000, 0)]))
+        asyncio.run(_take(tmp_path, [(400, 3_600_000), (400, 0)]))
     assert told(caplog) == []
 
 
-@pytest.mark.parametrize(
-    ("late_ms", "took_ms", "skipped"), [(0, 9999, 0), (1, 9999, 1), (0, 10_000, 1), (5, 30_001, 3)]
-)
-def test_slots_within(late_ms: int, took_ms: int, skipped: int) -> None:
-    assert slots_within(SLOT_MS + late_ms, took_ms, 10_000) == skipped
-    assert next_slot(SLOT_MS + late_ms + took_ms, 10_000) == SLOT_MS + (skipped + 1) * 10_000
+def test_slots_are_whole_multiples_of_the_interval() -> None:
+    assert next_slot(SLOT_MS + 1, 10_000) == next_slot(SLOT_MS + 9_999, 10_000) == SLOT_MS + 10_000

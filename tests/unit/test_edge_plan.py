@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from edge.plan import requests_of
-from edge.sampler import next_slot
+from edge.reads.plan import is_due, planned_of, requests_of
+from edge.reads.sampler import next_slot
 from hakari.registers.profile import Point, Profile, Span
 
 
@@ -34,7 +34,7 @@ def test_gap_is_crossed_only_inside_a_span() -> None:
     assert _plan(points, (Span("holding", 0, 3), Span("holding", 3, 3))) == [(3, 0, 1), (3, 5, 1)]
 
 
-def test_no_request_is_longer_than_the_meter_allows_and_no_value_is_split() -> None:
+def test_bad_input_24_no_value_is_split_and_no_request_longer_than_the_meter_allows() -> None:
     points = [_point(address, "u64") for address in range(0, 40, 4)]
     assert _plan(points, max_words=10) == [(3, 0, 8), (3, 8, 8), (3, 16, 8), (3, 24, 8), (3, 32, 8)]
     assert _plan([_point(address) for address in range(250)]) == [(3, 0, 125), (3, 125, 125)]
@@ -58,6 +58,30 @@ def test_separate_points_are_never_joined() -> None:
     profile = Profile("p", "maker", "model", "source", "one-source", points, separate=True)
     assert [(r.function, r.address, r.count) for r in requests_of(profile, 1)] == [
         (4, 3, 1), (3, 0, 1), (3, 1, 1), (3, 2, 2), (3, 3, 2), (3, 9, 4)]  # fmt: skip
+
+
+def _rated(*points: Point, spans: tuple[Span, ...] = ()) -> list[tuple[int, int, list[int]]]:
+    profile = Profile("p", "maker", "model", "source", "two-sources", list(points), list(spans))
+    return [(one.request.address, one.request.count, sorted(one.rates)) for one in planned_of(profile, 1)]
+
+
+def test_points_of_different_rates_never_share_a_request() -> None:
+    points = [_point(0), _point(1, every=15), _point(2)]
+    assert _rated(*points) == [(0, 1, [1]), (2, 1, [1]), (1, 1, [15])]
+    assert _rated(*points, spans=(Span("holding", 0, 3),)) == [(0, 1, [1]), (2, 1, [1]), (1, 1, [15])]
+
+
+def test_a_slow_value_is_not_parted_from_its_scale_point() -> None:
+    assert _rated(_point(0), _point(1, scale_point="p2", every=4), _point(2, "sunssf", "scale")) == [
+        (0, 1, [1]), (1, 2, [4])]  # fmt: skip
+
+
+def test_what_proves_the_meter_is_read_whenever_something_is() -> None:
+    slow = [_point(0, every=2), _point(9, every=3), _point(8, kind="identity", expect="7")]
+    assert _rated(*slow) == [(0, 1, [2]), (8, 1, [2, 3]), (9, 1, [3])]
+    assert [slot for slot in range(7) if is_due((2, 3), slot)] == [0, 2, 3, 4, 6]
+    assert _rated(_point(0, every=4), _point(1, every=8), _point(2, kind="identity", expect="7")) == [
+        (0, 1, [4]), (2, 1, [4]), (1, 1, [8])]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`hakari edge check` and `hakari edge read` as their user runs them, against a real Modbus server."""
+"""`hakari edge read` as its user runs it, against a real Modbus server."""
 
 from __future__ import annotations
 
@@ -83,15 +83,18 @@ def test_read_shows_a_live_sample(tmp_path: Path, inverter: int, capsys: pytest.
     assert main(["edge", "read", _settings(tmp_path, inverter), "--meter", "inverter"]) == 0
     shown = capsys.readouterr().out
     assert "serial: PV-000123" in shown
-    assert [line.split() for line in shown.splitlines() if line.startswith("energy_export")] == [
-        ["energy_export", "12345670", "Wh", "GOOD"]]  # fmt: skip
+    (told,) = [line.split() for line in shown.splitlines() if line.startswith("energy_export")]
+    assert told[:6] == ["energy_export", "12345670", "Wh", "GOOD", "0012", "d687"]
 
 
 def test_read_as_json(tmp_path: Path, inverter: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["edge", "read", _settings(tmp_path, inverter), "--meter", "inverter", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["errors"] == []
-    assert {"point": "active_power", "value": "8370", "unit": "W", "quality": "GOOD", "reason": ""} in told["readings"]
+    (power,) = [one for one in told["readings"] if one["point"] == "active_power"]
+    assert {key: power[key] for key in ("value", "unit", "quality", "reason")} == {
+        "value": "8370", "unit": "W", "quality": "GOOD", "reason": ""}  # fmt: skip
+    assert power["age_ms"] < 60_000
 
 
 def test_exchanged_meter_is_a_data_problem(tmp_path: Path, inverter: int, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,9 +104,8 @@ def test_exchanged_meter_is_a_data_problem(tmp_path: Path, inverter: int, capsys
 
 def test_unreachable_meter_ends_with_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["edge", "read", _settings(tmp_path, 1), "--meter", "inverter"]) == 4
-    assert capsys.readouterr().err.strip() == (
-        "error: meter inverter at 127.0.0.1:1, unit 1 does not answer (connection); check address and cabling"
-    )
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("error: meter inverter gives no answer; tcp://127.0.0.1:1: the host refuses the connection")
 
 
 def test_failed_request_ends_with_5(tmp_path: Path, inverter: int, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,46 +118,3 @@ def test_failed_request_ends_with_5(tmp_path: Path, inverter: int, capsys: pytes
 def test_unknown_meter_ends_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["edge", "read", _settings(tmp_path, 1), "--meter", "heat"]) == 3
     assert "known are inverter" in capsys.readouterr().err
-
-
-def test_check_shows_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["edge", "check", _settings(tmp_path, 1)]) == 0
-    shown = capsys.readouterr().out
-    assert "sunspec-inverter-103  holding    40000    109" in shown
-    assert "96 samples a day" in shown
-    assert main(["edge", "check", _settings(tmp_path, 1), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["words_a_sample"] == 109
-
-
-@pytest.mark.parametrize(
-    ("keys", "says"),
-    [
-        ("interval_s = 1", "[edge].interval_s = 1 (slots would be skipped); shorten"),
-        ("interval_s = 900\nmax_lag_s = 1", "[edge].max_lag_s = 1 (values would be too late for a boundary); shorten"),
-        ("interval_s = 1\nmax_lag_s = 1", "interval_s = 1 (slots would be skipped) and [edge].max_lag_s = 1 (values"),
-        ("interval_s = 2\nmax_lag_s = 2", ""),
-    ],
-)
-def test_check_warns_of_a_bus_that_may_take_too_long(
-    tmp_path: Path, keys: str, says: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = Path(_settings(tmp_path, 1))
-    path.write_text(path.read_text().replace("interval_s = 900", keys))
-    assert main(["edge", "check", str(path)]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
-    assert main(["edge", "check", str(path), "--json"]) == 0
-    assert [f"warning: {sentence}" for sentence in json.loads(capsys.readouterr().out)["warnings"]] == lines
-    assert len(lines) == bool(says)
-    for line in lines:
-        assert line.startswith(
-            "warning: bus pv: its reads, one after the other, may take 2 s (1 × timeout_s = 2), more"
-        )
-        assert says in line
-
-
-def test_check_refuses_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = Path(_settings(tmp_path, 1))
-    path.write_text(path.read_text().replace("interval_s = 900", "interval_s = 7"))
-    assert main(["edge", "check", str(path)]) == 3
-    assert capsys.readouterr().out.startswith("refused: [edge].interval_s = 7")
-    assert main(["edge", "check", str(tmp_path / "none.toml")]) == 3

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.check import check
 from edge.settings import (
     SettingsInvalid,
     check_files,
@@ -141,24 +140,3 @@ def test_missing_file_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).unlink()
     with pytest.raises(SettingsInvalid, match=name):
         check_files(load_settings(path, {}), tmp_path)
-
-
-def test_check_reports_the_plan_and_the_traffic(tmp_path: Path) -> None:
-    report = check(_write(tmp_path), {})
-    assert report.refused == []
-    assert report.samples_a_day == 96
-    assert [len(meter.requests) for meter in report.meters] == [1, 5]
-    assert report.meters[1].requests[0].points == ["energy_import", "energy_export"]
-    assert report.words_a_sample == 109 + 8 + 6 + 6 + 2 + 2
-    assert 96 * 2 * report.words_a_sample < report.bytes_a_day < 1_000_000
-
-
-def test_check_reports_everything_that_would_be_refused(tmp_path: Path) -> None:
-    path = _write(
-        tmp_path, GOOD.replace('"schneider-iem3155"', '"nothing"').replace("interval_s = 900", "interval_s = 7")
-    )
-    (tmp_path / "roster.txt").unlink()
-    refused = check(path, {}).refused
-    assert len(refused) == 3
-    for part, sentence in zip(("interval_s = 7", "roster.txt", "profile 'nothing'"), refused, strict=True):
-        assert part in sentence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from edge.status import MIN_SILENCE_S, MISSED_SLOTS, NotSampling, Status, check_sampling, shown
@@ -30,3 +31,17 @@ def test_an_edge_that_never_did_says_so() -> None:
     with pytest.raises(NotSampling, match="sola-e1 sampled nothing yet, limit 2700 s ago"):
         check_sampling(told(0), 900, NOW_MS)
     assert "sampled nothing yet" in shown(told(0))
+
+
+def test_the_clock_s_state_and_held_samples_are_shown() -> None:
+    assert "clock unsynchronised, 3 samples are held until the time is known" in shown(_held())
+
+
+def _held() -> Status:
+    return Status("sola-e1", "connected", 0, NOW_MS, [], 0, 3, "unsynchronised", 3, 5.0)
+
+
+def test_where_no_clock_is_known_the_monotonic_one_tells_whether_it_samples() -> None:
+    check_sampling(_held(), 900, 17_000)
+    with pytest.raises(NotSampling):
+        check_sampling(msgspec.structs.replace(_held(), sampled_ago_s=MISSED_SLOTS * 900 + 1.0), 900, NOW_MS)

@@ -264,3 +264,34 @@ def test_edges_of_another_namespace_are_nobodys(room: Room) -> None:
     foreign = Origin("other.example", EDGE, 1900)
     room.plant.configure(foreign, configuration(EDGE, meters=("ghost",)))
     assert set(room.at(SLOT + STEP_MS)[0]) == {MAIN, SPARE}
+
+
+def test_a_point_that_is_read_seldom_is_measured_by_its_own_slots(room: Room) -> None:
+    every = 12
+    cfg = room.plant.configure(FIRST, configuration(EDGE, meters=("main",), every=every))
+    first = -(-SLOT // (every * STEP_MS)) * every * STEP_MS
+    for k in range(DAY_SLOTS // every + 1):
+        room.plant.read(FIRST, cfg, first + k * every * STEP_MS, {"main": 100 + k})
+    last_ms = first + DAY_SLOTS // every * every * STEP_MS
+    for restarted in (False, True):
+        if restarted:
+            room.restart()
+        found = room.point(last_ms + STEP_MS)
+        assert (found.completeness_24h, found.state) == (1.0, "ok")
+        assert found.limit_s == 3 * every * STEP_MS / 1000
+
+
+def test_a_seldom_point_is_stale_after_three_of_its_own_slots_while_the_edge_lives(room: Room) -> None:
+    every = 12
+    text = configuration(EDGE, meters=("main", "spare"), every=every)
+    cfg = room.plant.configure(FIRST, text)
+    slots = -(-SLOT // (every * STEP_MS)) * every
+    for k in range(3):
+        spare = None if k else 100
+        room.plant.read(FIRST, cfg, (slots + k * every) * STEP_MS, {"main": 100 + k, "spare": spare})
+    first_ms, own_ms = slots * STEP_MS, every * STEP_MS
+    assert room.point(first_ms + 2 * own_ms + 60_000, f"{EDGE}/spare/energy").state == "suspect"
+    for k in range(3, 5):
+        room.plant.read(FIRST, cfg, first_ms + k * own_ms, {"main": 100 + k, "spare": None})
+    assert room.point(first_ms + 4 * own_ms, f"{EDGE}/spare/energy").state == "stale"
+    assert room.point(first_ms + 4 * own_ms).state == "ok"

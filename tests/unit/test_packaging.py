@@ -90,8 +90,8 @@ def test_it_can_not_be_uploaded() -> None:
 
 def test_every_extra_of_a_room_exists() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
-    assert {*ROOMS, "verify", "influx", "all", "dev"} == set(extras)
-    assert set(re.findall(r"\w+", extras["all"][0])) - {"hakari"} == {*ROOMS, "verify", "influx"}
+    assert {*ROOMS, "points", "verify", "influx", "all", "dev"} == set(extras)
+    assert set(re.findall(r"\w+", extras["all"][0])) - {"hakari"} == {*ROOMS, "points", "verify", "influx"}
 
 
 def test_the_lock_names_no_address_and_a_hash_for_each() -> None:

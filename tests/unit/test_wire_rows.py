@@ -11,13 +11,14 @@ import pytest
 from hakari.quality import Quality
 from hakari.registers.profile import Point, Profile
 from hakari.registers.reading import exact_value
-from hakari.wire.configuration import Meter, MeteringConfiguration, sha256_of, text_of
+from hakari.wire.configuration import UNPROVEN, Meter, MeteringConfiguration, sha256_of, text_of
 from hakari.wire.leaf import Block, Carried, Leaf, Sample, Sync, encode
 from hakari.wire.rows import (
     EARLY,
     LATE,
     MAX_FUTURE_MS,
     MAX_REFUSALS,
+    UNCLOCKED,
     Derived,
     Place,
     RowsRefused,
@@ -101,6 +102,41 @@ def test_untimely_blocks_are_uncertain(late_ms: int, quality: Quality, reason: s
     rows, _ = derived(leaf(block(late_ms=late_ms), block("aux")))
     assert {(row.quality, row.reason) for row in rows[:2]} == {(quality, reason)}
     assert {row.quality for row in rows[2:]} == {Quality.GOOD}
+
+
+def test_an_unproven_point_counts_once_it_was_commissioned() -> None:
+    unproven = msgspec.structs.replace(PROFILE, proof="constructed")
+    meter = Meter("main", "bus", 1, "", unproven, commissioned=["energy"])
+    captured = Meter("aux", "bus", 2, "", msgspec.structs.replace(PROFILE, proof="captured"))
+    known = {CFG: msgspec.structs.replace(CONFIGURATION, meters=[meter, captured])}
+    one = leaf(block(), block("aux"))
+    rows = derive(Place(EDGE, one.epoch, one.i), one, known).rows
+    assert [(row.point, row.quality, row.reason, row.raw) for row in rows] == [
+        ("sola-e1/main/energy", Quality.GOOD, "", 1000),
+        ("sola-e1/main/power", Quality.UNCERTAIN, UNPROVEN, 0xFFFF),
+        ("sola-e1/aux/energy", Quality.GOOD, "", 1000),
+        ("sola-e1/aux/power", Quality.GOOD, "", 0xFFFF),
+    ]
+
+
+def test_a_suspended_meter_keeps_its_values_and_does_not_count() -> None:
+    meters = [msgspec.structs.replace(CONFIGURATION.meters[0], suspended="serial changed"), CONFIGURATION.meters[1]]
+    known = {CFG: msgspec.structs.replace(CONFIGURATION, meters=meters)}
+    one = leaf(block(), block("aux"))
+    rows = derive(Place(EDGE, one.epoch, one.i), one, known).rows
+    assert [(row.quality, row.reason) for row in rows] == [(Quality.UNCERTAIN, "suspended: serial changed")] * 2 + [
+        (Quality.GOOD, "")
+    ] * 2
+    assert rows[0].raw == 1000
+
+
+@pytest.mark.parametrize("state", ["synchronised", "witnessed", "held-over", "lockstep", "unknown"])
+def test_what_a_clock_of_unknown_time_sampled_does_not_count(state: str) -> None:
+    sure = msgspec.structs.replace(leaf(block()), sync=Sync(state))
+    assert {row.quality for row in derived(sure).rows} == {Quality.GOOD}
+    unsure = msgspec.structs.replace(leaf(block()), sync=Sync("unsynchronised"))
+    for one in (unsure, carrier(unsure)):
+        assert {(row.quality, row.reason) for row in derived(one).rows} == {(Quality.UNCERTAIN, UNCLOCKED)}
 
 
 def test_late_and_bad_stays_bad() -> None:

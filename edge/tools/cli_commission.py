@@ -1,0 +1,194 @@
+"""`hakari edge commission`: holds every register against the meter's display and signs what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from edge.commission.commission import DisplayUnreadable, MeterResult, Record, number
+from hakari.cli.output import printable, show, table
+from hakari.errors import DATA_PROBLEM
+
+if TYPE_CHECKING:
+    from edge.commission.commissioning import Ask, Commissioning
+    from hakari.registers.profile import Point
+    from hakari.wire.configuration import Meter
+
+MAX_DISPLAYS_BYTES = 1024 * 1024
+MAX_TEXT_CHARS = 1000
+WATCH_S = 10.0
+
+Displays = dict[str, dict[str, str]]
+
+
+class CommissionReport(msgspec.Struct, frozen=True):
+    """What `hakari edge commission` prints."""
+
+    by: str
+    witness: str
+    meters: list[MeterResult]
+
+
+def _short(_: click.Context, parameter: click.Parameter, value: str) -> str:
+    if len(value) > MAX_TEXT_CHARS:
+        raise click.BadParameter(f"has {len(value)} characters, limit {MAX_TEXT_CHARS}", param=parameter)
+    return value
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--meter", "meters", multiple=True, required=True, help="A meter's id, several times for several, or all."
+)
+@click.option("--display", "display", multiple=True, metavar="POINT=VALUE", help="What the display of the meter shows.")
+@click.option("--displays", type=click.Path(path_type=Path), help="A JSON file {meter: {point: display}}.")
+@click.option("--tolerance", multiple=True, metavar="POINT=VALUE", help="Instead of one digit as typed, in its unit.")
+@click.option("--by", required=True, callback=_short, help="Who commissions.")
+@click.option("--witness", default="", callback=_short, help="Who watched.")
+@click.option("--ct", default="", callback=_short, help="Current and voltage transformers as found, such as 200/5.")
+@click.option("--note", default="", callback=_short, help="Anything else that belongs to the record.")
+@click.option("--watch", "watch_s", default=WATCH_S, show_default=True, type=click.FloatRange(0, 3600),
+              help="Seconds to look which way energy is counted.")  # fmt: skip
+@click.option("--accept-coarse", is_flag=True, help="Take displays near zero, which prove no scale, as matching.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def commission(  # noqa: PLR0913, PLR0917 - one argument an option
+    config: Path,
+    meters: tuple[str, ...],
+    display: tuple[str, ...],
+    displays: Path | None,
+    tolerance: tuple[str, ...],
+    by: str,
+    witness: str,
+    ct: str,
+    note: str,
+    watch_s: float,
+    accept_coarse: bool,
+    as_json: bool,
+) -> int:
+    """Compare meters with their displays, and sign the result into the log of the stopped edge of CONFIG.
+
+    Every register is read by itself, then all of them as the edge reads them, with the meter's fingerprint. What
+    matched is credited from now on, as long as meter and profile stay the same. Without --display or --displays it
+    asks for each point. Ends with 5 when a point does not match, with 6 while the edge runs.
+    """
+    from edge.commission.commissioning import Commissioning  # noqa: PLC0415 - loaded with its command
+
+    given = _given(meters, display, displays)
+    if not given and not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask at: give --display POINT=VALUE or --displays FILE")
+    tolerances = {point: number(text, f"--tolerance {point}") for point, text in _pairs("--tolerance", tolerance)}
+    how = Commissioning(Record(by, witness, ct, note), tolerances, watch_s, accept_coarse)
+    results = asyncio.run(_commission(config, meters, given, how))
+    show(CommissionReport(by, witness, results), "\n\n".join(map(_shown, results)), as_json)
+    return 0 if all(one.ok for one in results) else DATA_PROBLEM
+
+
+async def _commission(config: Path, meters: Sequence[str], given: Displays, how: Commissioning) -> list[MeterResult]:
+    from edge.commission.commissioning import commission as commission_one  # noqa: PLC0415
+    from edge.commission.commissioning import stopped_edge  # noqa: PLC0415
+
+    async with stopped_edge(config, os.environ) as edge:
+        found = edge.meters(meters)
+        _check_known(found, given)
+        done = [await commission_one(edge, meter, _asking(given), how) for meter in found]
+        notes = {key: text for one in done for key, text in one.notes.items()}
+        edge.record(notes, [event for one in done for event in one.events])
+        return [one.result for one in done]
+
+
+def _given(meters: Sequence[str], display: Sequence[str], file: Path | None) -> Displays:
+    found: Displays = {}
+    if file is not None:
+        found = _from_file(file)
+    if display:
+        if len(meters) != 1 or meters[0] == "all":
+            raise click.UsageError("--display is for one --meter; give --displays FILE for several")
+        found.setdefault(meters[0], {}).update(_pairs("--display", display))
+    return found
+
+
+def _from_file(path: Path) -> Displays:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_DISPLAYS_BYTES + 1)
+        if len(text) > MAX_DISPLAYS_BYTES:
+            raise DisplayUnreadable(f"--displays {path} is larger than {MAX_DISPLAYS_BYTES} bytes; give fewer meters")
+        return msgspec.json.decode(text, type=Displays)
+    except OSError as error:
+        raise DisplayUnreadable(f"--displays {path} cannot be read: {error.strerror}; check its path") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        example = json.dumps({"export": {"energy_export": "1234.5"}})
+        raise DisplayUnreadable(f"--displays {path}: {error}; write values as texts, such as {example}") from error
+
+
+def _pairs(key: str, words: Sequence[str]) -> list[tuple[str, str]]:
+    pairs = [(point, value) for point, _, value in (word.partition("=") for word in words)]
+    for point, value in pairs:
+        if not point or not value:
+            raise DisplayUnreadable(f"{key} {point or '…'}: write POINT=VALUE, such as energy_import=1234.5")
+    return pairs
+
+
+def _check_known(meters: Sequence[Meter], given: Displays) -> None:
+    known = {meter.id: {point.name for point in meter.profile.points} for meter in meters}
+    for meter, values in given.items():
+        if meter not in known:
+            raise DisplayUnreadable(f"--displays: {meter!r} is none of the meters asked for ({', '.join(known)})")
+        for point, text in values.items():
+            if point not in known[meter]:
+                raise DisplayUnreadable(
+                    f"meter {meter}: display of {point!r}: its profile has no such point; it has"
+                    f" {', '.join(sorted(known[meter]))}"
+                )
+            number(text, f"meter {meter}: display of {point}")
+
+
+def _asking(given: Displays) -> Ask:
+    """What is given, or what a person types, who has not been shown the register yet."""
+
+    def ask(meter: Meter, points: Sequence[Point]) -> Mapping[str, str]:
+        if given:
+            return given.get(meter.id, {})
+        click.echo(f"meter {printable(meter.id)}: type what its display shows; Enter where it shows none", err=True)
+        return {point.name: text for point in points if (text := _typed(point))}
+
+    return ask
+
+
+def _typed(point: Point) -> str:
+    unit = f" [{point.unit}]" if point.unit else ""
+    while True:
+        text = str(click.prompt(f"  {point.name}{unit}", default="", show_default=False, err=True)).strip()
+        try:
+            if text:
+                number(text, point.name)
+        except DisplayUnreadable as error:
+            click.echo(f"  {printable(error)}", err=True)
+        else:
+            return text
+
+
+def _shown(result: MeterResult) -> str:
+    rows = [
+        (one.point, one.register, one.display, one.difference, one.unit,
+         one.verdict + (f": {one.reason}" if one.reason else ""))
+        for one in result.points
+    ]  # fmt: skip
+    head = ("point", "register", "display", "difference", "unit", "verdict")
+    identity = ", ".join(f"{name} {value}" for name, value in result.fingerprint.items()) or "none told"
+    lines = [
+        f"meter {result.meter} (bus {result.bus}, unit {result.unit}, profile {result.profile})",
+        f"identity: {identity}{', proof ' + result.identity_proof if result.identity_proof else ''}",
+        f"energy direction: {result.direction} ({result.direction_reason})",
+        table(head, rows, right=(1, 2, 3)),
+        f"{len(result.matched)} points count from now on" + ("" if result.ok else "; what contradicts does not"),
+    ]
+    return "\n".join(lines)
