@@ -41,8 +41,8 @@ edge.add_command(replace_meter)
 @AS_JSON
 def check(config: Path, as_json: bool) -> int:
     """Show what CONFIG would read and send, and what would be refused. Touches no meter."""
-    from edge.reads.check import check as report_on  # noqa: PLC0415 - loaded with its command
-    from edge.reads.check import shown  # noqa: PLC0415
+    from edge.tools.check import check as report_on  # noqa: PLC0415 - loaded with its command
+    from edge.tools.check import shown  # noqa: PLC0415
 
     report = report_on(config, os.environ)
     show(report, shown(report), as_json)

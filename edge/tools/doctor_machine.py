@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edge.reads.check import check
 from edge.settings import Settings, check_files, edge_id_of, metering_configuration
 from edge.status import status
+from edge.tools.check import check
 from edge.tools.doctor import MAX_OFFSET_MS, Check, free_days
 from edge.trust import trusted
 from hakari import __version__

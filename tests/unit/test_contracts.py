@@ -47,21 +47,20 @@ BREAKING: dict[str, list[tuple[str, str]]] = {
         ("hakari.cli.output", "hakari.__main__"),
     ],
     "edge": [("edge.reads.sampler", module) for module in CONTRACTS["edge"]["forbidden_modules"]],
+    "edge-layers": [
+        ("edge.modbus.tcp", "edge.reads.plan"),
+        ("edge.reads.sampler", "edge.commission.identity"),
+        ("edge.commission.identity", "edge.tools.scan"),
+        ("edge.sunspec.chain", "edge.tools.target"),
+        ("edge.run", "edge.tools.target"),
+        ("edge.tools.scan", "edge.run"),
+    ],
     "log": [("hakari.log.tree", module) for module in CONTRACTS["log"]["forbidden_modules"]],
     "verify": [("calc.verify", module) for module in CONTRACTS["verify"]["forbidden_modules"]],
     "methodologies": [("calc.methodologies", module) for module in CONTRACTS["methodologies"]["forbidden_modules"]],
     "modbus": [
         (room, "pymodbus")
-        for room in (
-            "edge.run",
-            "edge.reads.sampler",
-            "edge.modbus.tcp",
-            "edge.modbus.rtu",
-            "ingest",
-            "calc",
-            "api",
-            "hakari.names",
-        )
+        for room in ("edge.run", "edge.modbus.tcp", "edge.modbus.rtu", "ingest", "calc", "api", "hakari.names")
     ],
     "influx": [(room, "influxdb_client") for room in (*ROOMS, "hakari.store.view", "hakari.influxdb")],
     "mqtt": [(module, client) for module in CONTRACTS["mqtt"]["source_modules"] for client in ("paho", "amqtt")],

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.reads.check import CheckReport, check
 from edge.reads.cycle import CycleTooLong, check_cycles
 from edge.settings import load_settings, metering_configuration
 from edge.spool import Spool
+from edge.tools.check import CheckReport, check
 from hakari.cli.root import main
 from tests.unit.edge_folder import settings_in
 

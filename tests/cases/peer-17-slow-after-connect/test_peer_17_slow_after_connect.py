@@ -8,9 +8,9 @@ import msgspec
 
 from edge.library import profile
 from edge.modbus.waits import waits_of
-from edge.reads.check import check
 from edge.reads.cycle import cycles_of
 from edge.settings import BusTable
+from edge.tools.check import check
 from tests.unit.edge_folder import settings_in
 from tests.unit.edge_lines import Device, Plant
 
