@@ -233,6 +233,34 @@ class Equipment(Answer):
     vintages: list[EquipmentVintage]
 
 
+class Suspension(Answer):
+    """A time in which readings of a meter did not count."""
+
+    start: TimeText
+    end: TimeText
+    text: str
+
+
+class PointEvidence(Answer):
+    """What the edge's log says of one point: its profile, who commissioned it, when nothing counted, the clock."""
+
+    point: str
+    profile: str
+    proof: str = Field(description="How the profile was proven: constructed, captured; empty where it is not stated.")
+    identity_proof: str
+    commissioned: TimeText | None
+    by: str
+    witness: str
+    display: str = Field(description="The meter's display as it was typed.")
+    difference: str = Field(description="How far the register was from it.")
+    verdict: str = Field(description="matched, or matched, scale not proven; empty without a commissioning.")
+    epoch: int | None
+    leaf: int | None
+    suspended: list[Suspension]
+    clocks: dict[str, int] = Field(description="State of the clock → leaves that were dated by it.")
+    unrecorded: str = Field(description="What is listed as commissioned without a signed record; empty where none is.")
+
+
 class Line(Answer):
     """Something that a verifier must see: a gap, a wrap, a cap."""
 
@@ -276,6 +304,7 @@ class PeriodDetail(PeriodSummary):
     configurations: list[str]
     refusals: list[str] = Field(description="Why it cannot be locked.")
     equipment: list[Equipment] = Field(description="The equipment register; the totals are its sum.")
+    evidence: list[PointEvidence] = Field(description="What the edges' logs say of each point beside readings.")
     statement: str = Field(description="The signed statement of a locked period, else empty.")
 
 

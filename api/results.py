@@ -72,6 +72,7 @@ def detail(period: PeriodRecord, keys: StatementKeys, *, has_pack: bool) -> mode
         configurations=result.configurations,
         refusals=result.refusals,
         equipment=[_equipment(one) for one in result.equipment],
+        evidence=[_evidence(one, zone) for one in result.evidence],
         statement=period.statement,
     )
 
@@ -93,6 +94,17 @@ def _equipment(used: results.EquipmentUsed) -> models.Equipment:
             "vintages": [models.EquipmentVintage(**msgspec.structs.asdict(one)) for one in used.vintages],
         }
     )
+
+
+def _evidence(one: results.PointEvidence, zone: ZoneInfo) -> models.PointEvidence:
+    told = msgspec.structs.asdict(one)
+    commissioned_ms = told.pop("commissioned_ms")
+    told["commissioned"] = None if commissioned_ms is None else time_text(commissioned_ms, zone)
+    told["suspended"] = [
+        models.Suspension(start=time_text(span.start_ms, zone), end=time_text(span.end_ms, zone), text=span.text)
+        for span in one.suspended
+    ]
+    return models.PointEvidence(**told)
 
 
 def _totals(of: results.PeriodResult | results.Vintage) -> models.Totals:

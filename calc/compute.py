@@ -21,7 +21,8 @@ from calc.project import Project
 from calc.readiness import standing_refusals
 from calc.rules import RULES_VERSION, table_sha256
 from calc.text import decimal_text, text_or_none
-from hakari.ledger.result import VERSION, Input, MethodologyUsed, PeriodResult, Vintage
+from calc.trail import UNDATED, evidence_of_point
+from hakari.ledger.result import VERSION, Input, MethodologyUsed, PeriodResult, PointEvidence, Vintage
 from hakari.period import Period, split_by_calendar_year, time_text
 
 WHOLE = Context(prec=50, rounding=ROUND_FLOOR)
@@ -75,7 +76,9 @@ def compute_prepared(prepared: Prepared, label: str, period: Period) -> PeriodRe
         refusals += reasons + why
     totals = _sum(vintages)
     edge_problems = [f"evidence cannot be read: {problem}" for problem in evidence.problems]
-    refusals += standing_refusals(project, methodology, uses, period) + edge_problems
+    rests_on = _rests_on(prepared, measured)
+    unrecorded = [f"evidence does not hold: {one.unrecorded}" for one in rests_on if one.unrecorded]
+    refusals += standing_refusals(project, methodology, uses, period) + edge_problems + unrecorded
     return PeriodResult(
         v=VERSION,
         project=project.id,
@@ -103,7 +106,19 @@ def compute_prepared(prepared: Prepared, label: str, period: Period) -> PeriodRe
         configurations=evidence.configurations,
         refusals=list(dict.fromkeys(refusals)),
         equipment=equipment_used(methodology, prepared.served, by_equipment),
+        evidence=rests_on,
     )
+
+
+def _rests_on(prepared: Prepared, measured: Period) -> list[PointEvidence]:
+    """What the log says of each bound point and its edge's clock."""
+    evidence = prepared.evidence
+    found = []
+    for point in prepared.points:
+        name, edge_id = point.plan.point, point.plan.edge_id
+        about = (name, evidence.stands.get(name, []), evidence.clocks.get(edge_id, UNDATED))
+        found.append(evidence_of_point(*about, measured, point.metering.boundary_limit_ms))
+    return [one for one in found if one is not None]
 
 
 def _years(measured: Period, period: Period, project: Project) -> list[tuple[int, Period]]:

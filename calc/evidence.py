@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from calc.leaves import EdgeEvidence, Facts, Frozen, within
+from calc.trail import Clock, Stand
 from hakari.ledger.result import Cut
 from hakari.wire.rows import Row
 
@@ -16,7 +17,8 @@ class Evidence(NamedTuple):
     """Rows and facts by point, the cuts that bound them, configurations in force and what could not be read.
 
     `frozen` has for each point the times (after, until] at which its meter repeated itself word for word; they come
-    from leaves alone, whatever the rows come from.
+    from leaves alone, whatever the rows come from. So do `stands`, what was in force for each point over time, and
+    `clocks`, by edge how its leaves were dated.
     """
 
     rows: Mapping[str, list[Row]]
@@ -25,6 +27,8 @@ class Evidence(NamedTuple):
     configurations: list[str]
     problems: list[str]
     frozen: Mapping[str, list[Span]] = {}
+    stands: Mapping[str, list[Stand]] = {}
+    clocks: Mapping[str, Clock] = {}
 
 
 def evidence_of(edges: Sequence[EdgeEvidence], sizes: Mapping[str, Mapping[int, int]], cuts: list[Cut]) -> Evidence:
@@ -34,6 +38,8 @@ def evidence_of(edges: Sequence[EdgeEvidence], sizes: Mapping[str, Mapping[int, 
     configurations: set[str] = set()
     problems: list[str] = []
     frozen: dict[str, list[Span]] = {}
+    stands: dict[str, list[Stand]] = {}
+    clocks: dict[str, Clock] = {}
     for edge in edges:
         cut = sizes.get(edge.edge_id, {})
         for point, found in edge.rows.items():
@@ -41,8 +47,10 @@ def evidence_of(edges: Sequence[EdgeEvidence], sizes: Mapping[str, Mapping[int, 
             frozen[point] = _joined(one for one in edge.frozen[point.split("/")[1]] if within(cut, one.epoch, one.leaf))
             facts[point] = [fact for fact, place in edge.facts[point].items() if within(cut, *place)]
         configurations |= {sha256 for sha256, place in edge.configurations.items() if within(cut, *place)}
+        stands |= edge.trail.stands(edge.edge_id, edge.points, edge.known, cut)
+        clocks[edge.edge_id] = edge.trail.clock(cut)
         problems += [str(one) for one in edge.problems if within(cut, one.epoch, one.leaf)]
-    return Evidence(rows, facts, cuts, sorted(configurations), problems, frozen)
+    return Evidence(rows, facts, cuts, sorted(configurations), problems, frozen, stands, clocks)
 
 
 def _joined(found: Iterable[Frozen]) -> list[Span]:

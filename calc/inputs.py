@@ -20,8 +20,10 @@ from calc.rules import rule
 from calc.text import decimal_text
 from hakari.ledger.result import Input, Line, Register
 from hakari.period import Period, midnight_ms
+from hakari.quality import Quality
 from hakari.registers.reading import WIDTH_BITS
 from hakari.units import UNITS, UnitMismatch, convert, unit
+from hakari.wire.rows import Row, once
 
 COUNTER = "counter"
 GAUGE = "gauge"
@@ -33,7 +35,8 @@ NEVER_MS = -1
 class Metered(NamedTuple):
     """One bound point with what the plan and the logged configuration say of it.
 
-    `unusable` is "" or why not; `last_ms` the slot of its last reading of any quality, NEVER_MS without one. What it
+    `unusable` is "" or why not; `last_ms` the slot of its last reading of any quality, NEVER_MS without one; `unused`
+    are the readings that are not GOOD. What it
     measured is counted in `counted_unit` and shown on lines in `shown_unit`.
     """
 
@@ -48,6 +51,7 @@ class Metered(NamedTuple):
     course: Course
     last_ms: int
     unusable: str
+    unused: Sequence[Row] = ()
 
 
 class Use(NamedTuple):
@@ -106,7 +110,8 @@ def _metered(project: Project, bound: tuple[Quantity, str], point: PlanPoint, ev
     last_ms = max((row.t_ms for row in rows), default=NEVER_MS)
     serials = sorted({fact.serial for fact in facts})
     units = (MILLISECOND, quantity.unit) if is_time else (name, name)
-    return Metered(point, quantity, option, name, *units, serials, metering, course, last_ms, unusable)
+    unused = once(row for row in rows if row.quality != Quality.GOOD)
+    return Metered(point, quantity, option, name, *units, serials, metering, course, last_ms, unusable, unused)
 
 
 def _unusable(found: Sequence[str], kinds: set[str], kind: str, wanted: str) -> str:
@@ -157,7 +162,7 @@ def _measured(use: Use, part: Period) -> Measured:
         return Measured(Decimal(0), None, None, unserved, 0, 0, [])
     point = use.point
     if point.plan.energised_above is None:
-        measured = measure(point.course, point.metering, start_ms, end_ms)
+        measured = measure(point.course, point.metering, start_ms, end_ms, point.unused)
     else:
         measured = measure_energised(point.course, point.metering, (start_ms, end_ms))
     return measured._replace(incidents=[*unserved, *measured.incidents])

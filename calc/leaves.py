@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from calc.trail import Trail
 from hakari.errors import DataProblem
 from hakari.log.tree import HASH_BYTES, leaf_hash
 from hakari.names import point_id
@@ -61,6 +62,7 @@ class EdgeEvidence:
     `points` limits the rows that are made; `slots` has for each epoch the greatest slot that a leaf or one
     before it sampled itself, NEVER_MS before the first; `span` the first and last slot of a row, None before one.
     `frozen` tells by meter when it repeated itself word for word (`hakari.wire.frozen`), in order of leaves.
+    `trail` has what the leaves say of the edge's meters beside readings.
     `forks` tells each carried leaf whose (epoch, number) holds another body: the edge's disk was restored once.
     """
 
@@ -79,6 +81,12 @@ class EdgeEvidence:
         self._hashes: dict[int, bytearray] = {}
         self._carried: dict[tuple[int, int], bytes] = {}
         self._logged = Logged(edge_id)
+        self.trail = Trail()
+
+    @property
+    def known(self) -> Mapping[str, MeteringConfiguration]:
+        """The configurations that its leaves gave, by hash."""
+        return self._logged.known
 
     def size(self, epoch: int) -> int:
         """Leaves of `epoch` that were read."""
@@ -140,6 +148,7 @@ class EdgeEvidence:
             self._problem(place, wrong)
         for one in with_carried(leaf):
             self._use(place, one)
+            self.trail.add((place.epoch, place.i), one)
 
     def _use(self, place: Place, leaf: Leaf) -> None:
         configuration = self._logged.known.get(leaf.cfg) if leaf.samples else None

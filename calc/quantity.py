@@ -7,6 +7,7 @@ a boundary is missing a credited quantity only gets smaller and a debited one is
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import reduce
@@ -17,6 +18,7 @@ from calc.rules import GAP_INTERVALS
 from calc.text import decimal_text
 from hakari.period import time_text
 from hakari.units import EXACT
+from hakari.wire.rows import Row
 
 MAX_INCIDENTS = 50
 
@@ -39,16 +41,24 @@ class _Boundary(NamedTuple):
     refusal: str
 
 
-def measure(course: Course, metering: Metering, start_ms: int, end_ms: int) -> Measured:
-    """The quantity between the boundary registers of `[start_ms, end_ms)`, from commissioning on."""
+def measure(course: Course, metering: Metering, start_ms: int, end_ms: int, unused: Sequence[Row] = ()) -> Measured:
+    """The quantity between the boundary registers of `[start_ms, end_ms)`, from commissioning on.
+
+    `unused` are readings that do not count; they alter no figure, only what is said where one is missing.
+    """
     incidents, (start_ms, end_ms) = uncommissioned(metering, start_ms, end_ms)
     if start_ms >= end_ms:
         return Measured(Decimal(0), None, None, incidents, 0, 0, [])
     slots = slots_of(course.times, metering.interval_ms, start_ms, end_ms)
+    reach_ms = metering.boundary_limit_ms
     first, last = _start(course, metering, start_ms), _end(course, metering, end_ms)
+    debited = metering.role == "debited"
+    first = _explained(first, unused, *((start_ms - reach_ms, start_ms) if debited else (start_ms, end_ms)))
+    last = _explained(last, unused, (end_ms if debited else start_ms) - reach_ms, end_ms)
     refusals = [boundary.refusal for boundary in (first, last) if boundary.refusal]
     if not refusals and first.at > last.at:
-        refusals = [f"no GOOD reading between {time_text(start_ms)} and {time_text(end_ms)}"]
+        why = why_unused(unused, start_ms, end_ms)
+        refusals = [f"no GOOD reading between {time_text(start_ms)} and {time_text(end_ms)}{why}"]
     if refusals:
         inside = [one for one in course.incidents if start_ms <= one.end_ms < end_ms]
         refusals += sorted({one.text for one in inside if one.rule == "scale"})
@@ -103,6 +113,28 @@ def _end(course: Course, metering: Metering, end_ms: int) -> _Boundary:
         return _Boundary(at, None, f"no GOOD reading before {time_text(end_ms)}")
     text = "no boundary register at the end; counted to the last GOOD reading inside"
     return _Boundary(at, _moved(course.times[at], end_ms, text), "")
+
+
+def _explained(boundary: _Boundary, unused: Sequence[Row], start_ms: int, end_ms: int) -> _Boundary:
+    """The boundary, and where it is missing or moved also why readings there did not count.
+
+    They are looked for in [start_ms, end_ms] where it is missing.
+    """
+    if boundary.refusal:
+        return boundary._replace(refusal=boundary.refusal + why_unused(unused, start_ms, end_ms))
+    if boundary.incident is None:
+        return boundary
+    one = boundary.incident
+    return boundary._replace(incident=one._replace(text=one.text + why_unused(unused, one.start_ms, one.end_ms)))
+
+
+def why_unused(unused: Sequence[Row], start_ms: int, end_ms: int) -> str:
+    """The commonest reason of the readings in [start_ms, end_ms] that did not count, "" where there are none."""
+    reasons = Counter(row.reason or "no value" for row in unused if start_ms <= row.t_ms <= end_ms)
+    if not reasons:
+        return ""
+    reason, count = min(reasons.items(), key=lambda one: (-one[1], one[0]))
+    return f"; {reasons.total()} readings there do not count, {count} of them because: {reason}"
 
 
 def _moved(start_ms: int, end_ms: int, text: str) -> Incident:

@@ -9,7 +9,16 @@ from calc.methodologies.base import Methodology
 from calc.methodologies.declared import Quantity
 from calc.verify import Verdict
 from hakari.cli.output import printable, table
-from hakari.ledger.result import EquipmentUsed, Input, Line, MethodologyUsed, ParameterUsed, PeriodResult, Register
+from hakari.ledger.result import (
+    EquipmentUsed,
+    Input,
+    Line,
+    MethodologyUsed,
+    ParameterUsed,
+    PeriodResult,
+    PointEvidence,
+    Register,
+)
 from hakari.ledger.types import PeriodRecord
 from hakari.period import time_text
 
@@ -98,6 +107,7 @@ def _measured_lines(result: PeriodResult) -> list[str]:
     return [
         f"period {start} to {end}, {result.zone}; measured to {to}",
         *(_input_text(one) for one in result.inputs),
+        *(evidence_text(one, zone) for one in result.evidence),
         *(_line_text(one, zone) for one in result.lines),
     ]
 
@@ -112,6 +122,26 @@ def _input_text(one: Input) -> str:
     else:
         measured = f"{last} − {first} = {quantity}"
     return f"{_measured_name(one)} {one.point} ({one.meter_serial}): {measured}, leaves {leaves}; {_calibration(one)}"
+
+
+def evidence_text(one: PointEvidence, zone: ZoneInfo) -> str:
+    """What the edge's log says of a point: profile, commissioning, identity, suspensions, clock."""
+    told = [f"profile {one.profile}, {f'proof {one.proof}' if one.proof else 'its proof not stated'}"]
+    if one.commissioned_ms is not None:
+        witness = f", witness {one.witness}" if one.witness else ""
+        compared = f", {one.difference} off the display {one.display}" if one.display else ""
+        coarse = ", scale not proven (accepted coarse)" if one.verdict not in {"", "matched"} else ""
+        told.append(f"commissioned {time_text(one.commissioned_ms, zone)} by {one.by}{witness}{compared}{coarse}")
+        told.append(f"leaf {one.epoch}/{one.leaf}")
+    else:
+        told.append("COMMISSIONED WITHOUT A RECORD" if one.unrecorded else "not commissioned")
+    told += [f"identity proof {one.identity_proof}"] if one.identity_proof else []
+    told += [
+        f"suspended {time_text(span.start_ms, zone)} to {time_text(span.end_ms, zone)} ({span.text})"
+        for span in one.suspended
+    ]
+    told.append("clock " + (", ".join(f"{state} in {n} leaves" for state, n in one.clocks.items()) or "of no leaf"))
+    return f"evidence of {one.point}: {'; '.join(told)}"
 
 
 def _calibration(one: Input) -> str:
@@ -214,7 +244,8 @@ def period_text(record: PeriodRecord, result: PeriodResult) -> str:
             right=(2, 3, 4),
         ),
     ]  # fmt: skip
-    more = [line for one in result.equipment for line in _equipment_lines(one)]
+    more = [evidence_text(one, zone) for one in result.evidence]
+    more += [line for one in result.equipment for line in _equipment_lines(one)]
     more += [_line_text(one, zone) for one in result.lines[:MAX_LINES]]
     if len(result.lines) > MAX_LINES:
         more.append(f"{len(result.lines) - MAX_LINES} more lines; see --json")

@@ -219,6 +219,9 @@ def _recomputed(
     except (DataProblem, BadConfiguration) as error:
         report(PROJECT, str(error))
         return None
+    for one in result.evidence:
+        if one.unrecorded:
+            report(RESULT, f"evidence does not hold: {one.unrecorded}")
     report.notes.extend(str(fork) for fork in chain.from_iterable(edge.forks for edge in edges))
     if statement.state == "locked":
         _check_locked(roster, edges, logs, result, report)

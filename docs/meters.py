@@ -24,7 +24,9 @@ the source calls the register.
   `hakari edge commission` matched to the meter's display.
 - *One count* is the finest step of a counter. A float has none of its own: its step grows with the total, here told
   for 1 GWh (a million of other units). *Wraps at* is where a counter starts again from 0: where the source says so,
-  else the most that its registers hold, times the scale; a float and a signed counter have no such point.
+  else the most that its registers hold, times the scale; a float and a signed counter have no such point. A total is
+  joined across the latter only: a fall at a lower count that the source states counts as a reset, and what was counted
+  across it is not credited.
 - *Limits*: a reading outside them is kept and marked uncertain. *Not available* are patterns that are no number.
 - *Identity*: registers that tell which meter answers and how it is set; with `=` they must hold that value.
 

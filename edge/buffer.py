@@ -13,6 +13,7 @@ from hakari.wire.leaf import Event
 
 MB = 1_000_000
 AGAIN = 2
+FULL = "buffer_full"
 
 
 def free_bytes(folder: Path) -> int:
@@ -21,21 +22,36 @@ def free_bytes(folder: Path) -> int:
     return disk.f_bavail * disk.f_frsize
 
 
-class Buffer:
-    """Whether there is room for another sample; `reserve_bytes` 0 asks nothing of the disk."""
+def is_full(reserve_bytes: int, free: int, *, was_full: bool) -> bool:
+    """Whether nothing is sampled with `free` bytes: below the reserve, and after that below twice of it."""
+    return free < reserve_bytes * (AGAIN if was_full else 1)
 
-    def __init__(self, reserve_bytes: int, free: Callable[[], int]) -> None:
+
+def stopped_text(reserve_bytes: int, free: int) -> str:
+    """What is to be said while nothing is sampled."""
+    return (
+        f"sampling stopped: {free / MB:.0f} MB free, reserve {reserve_bytes / MB:.0f} MB"
+        f" ([edge].min_free_mb); it goes on at {AGAIN * reserve_bytes / MB:.0f} MB"
+    )
+
+
+class Buffer:
+    """Whether there is room for another sample; `reserve_bytes` 0 asks nothing of the disk.
+
+    `full` is whether an earlier process of this edge stopped for want of room.
+    """
+
+    def __init__(self, reserve_bytes: int, free: Callable[[], int], *, full: bool = False) -> None:
         self._reserve_bytes = reserve_bytes
         self._free = free
-        self.full = False
+        self.full = full and reserve_bytes > 0
 
     def look(self, wall_ms: int) -> Event | None:
         """Looks at the disk; the event to be logged where that changed whether samples are taken."""
         if not self._reserve_bytes:
             return None
         free = self._free()
-        wanted = self._reserve_bytes * (AGAIN if self.full else 1)
-        if self.full == (free < wanted):
+        if self.full == is_full(self._reserve_bytes, free, was_full=self.full):
             return None
         self.full = not self.full
         told = {"free_bytes": str(free), "reserve_bytes": str(self._reserve_bytes)}

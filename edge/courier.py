@@ -42,7 +42,7 @@ class Witness(Protocol):
     """What learns the time from marks; times are those of the monotonic clock of this boot, milliseconds."""
 
     def witness(self, time_s: int, sent_ms: int, received_ms: int) -> None:
-        """Mark n, cosigned at `time_s`, answered a leaf n−1 that was cut and first sent by this process."""
+        """Mark n, cosigned at `time_s`, answered leaf n−1, cut by this process and sent for the first time then."""
         ...
 
 
@@ -66,8 +66,8 @@ class Courier:
         self._sender = Sender(log.spool)
         self._marks: deque[tuple[bytes, int]] = deque(maxlen=MAX_MARKS)
         self._witness = witness
-        # A mark of an older leaf may be an old mark replayed: its time says nothing about now.
-        self._older = {state.epoch: state.size for state in log.spool.epochs()}
+        # A mark of a leaf that went out before may be an old mark replayed: its time says nothing about now.
+        self._went_out = {state.epoch: state.size for state in log.spool.epochs()}
         self._first_sent: dict[tuple[int, int], int] = {}
         self._rotten: set[tuple[int, int]] = set()
         self.wake = asyncio.Event()
@@ -137,8 +137,10 @@ class Courier:
         if leaf is None or leaf.body() is None:
             self._report_rot(epoch, i)
             return
-        if self._witness is not None and i >= self._older.get(epoch, 0) and len(self._first_sent) < MAX_SENT:
-            self._first_sent.setdefault((epoch, i), self._clock.now().mono_ms)
+        if i >= self._went_out.get(epoch, 0):
+            self._went_out[epoch] = i + 1
+            if self._witness is not None and len(self._first_sent) < MAX_SENT:
+                self._first_sent[epoch, i] = self._clock.now().mono_ms
         message = seal(leaf.checkpoint, leaf.deflated)
         crash_point("edge.publishing")
         self._outlet.publish(message)

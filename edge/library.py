@@ -15,6 +15,7 @@ from hakari.settings import SettingsRefused, convert, parse
 
 MAX_PROFILE_BYTES = 256 * 1024
 SUFFIX = ".toml"
+MAX_NEAR = 5
 
 
 class ProfileUnusable(BadConfiguration):
@@ -34,9 +35,8 @@ def profile(name: str, base: Path) -> Profile:
     """
     if name.endswith(SUFFIX):
         path = base / Path(name).expanduser()
-        own = read(_text_of(path), str(path))
-        # Nobody has proven a profile of the user's own: its points are credited once they matched the display.
-        return own if own.proof else msgspec.structs.replace(own, proof="constructed")
+        # Whatever it says of itself, nobody has proven it here: its points are credited once they matched the display.
+        return msgspec.structs.replace(read(_text_of(path), str(path)), proof="constructed")
     if name not in bundled():
         raise ProfileUnusable(f"profile {name!r} is not bundled; {_advice(name)}")
     found = read((files("edge") / "profiles" / f"{name}{SUFFIX}").read_text(encoding="utf-8"), f"profile {name}")
@@ -46,10 +46,10 @@ def profile(name: str, base: Path) -> Profile:
 
 
 def _advice(name: str) -> str:
-    near = difflib.get_close_matches(name.lower().replace("_", "-"), bundled(), n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), bundled(), n=MAX_NEAR, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(near)}? A profile of your own is named with its .toml"
-    return f"known are {', '.join(bundled())}, or name a .toml file"
+    return "all that are stand in docs/meters.md; a profile of your own is named with its .toml"
 
 
 def read(text: str, where: str) -> Profile:

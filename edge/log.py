@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.held import Group, corrected, groups, redated
 from edge.spool import Spool, SpooledLeaf
+from edge.timekeeping import BUILT_MS
 from hakari.clock import UNSYNCHRONISED, PlantTime
 from hakari.log.checkpoint import Checkpoint, sign_checkpoint
 from hakari.log.tree import extend, leaf_hash, root_of
@@ -35,6 +36,8 @@ from hakari.wire.leaf import (
 )
 
 SALT_BYTES = 16
+FIRST_EPOCH = BUILT_MS // 1000
+EPOCH_SPREAD = 100_000
 HEADER_BYTES = 2048
 CARRY_AT_ONCE = 64
 CUT_AT_ONCE = 1000
@@ -42,10 +45,20 @@ _sample = msgspec.json.Decoder(Sample)
 
 
 class EdgeLog:
-    """Appends to the spool's current epoch. `software` names the running version in every leaf."""
+    """Appends to the spool's current epoch. `software` names the running version in every leaf.
+
+    No epoch is opened below `first_epoch`.
+    """
 
     def __init__(
-        self, spool: Spool, key: Ed25519PrivateKey, namespace: str, edge_id: str, boot: str, software: str
+        self,
+        spool: Spool,
+        key: Ed25519PrivateKey,
+        namespace: str,
+        edge_id: str,
+        boot: str,
+        software: str,
+        first_epoch: int = 1,
     ) -> None:
         self.spool = spool
         self.namespace = namespace
@@ -53,6 +66,8 @@ class EdgeLog:
         self.boot = boot
         self._key = key
         self._software = software
+        self._first_epoch = first_epoch
+        self._lost: list[Event] = []
         self._configuration = ""
         self._cfg = ""
 
@@ -66,7 +81,9 @@ class EdgeLog:
         with self.spool.transaction():
             if self.spool.current() is None:
                 self.spool.open_epoch(self._next_epoch(now))
-            self._take(configuration, now, [Event("start", now.wall_ms, {"software": self._software}), *events])
+            spoilt = sorted(self.spool.spoilt_notes | self.spool.spoilt_numbers)
+            lost = [Event("note-lost", now.wall_ms, {"key": key}) for key in spoilt]
+            self._take(configuration, now, [Event("start", now.wall_ms, {"software": self._software}), *lost, *events])
 
     def record(self, configuration: str, now: PlantTime, events: Iterable[Event]) -> None:
         """Logs what a command did at a stopped edge: leftover samples, events, the configuration that follows."""
@@ -90,7 +107,8 @@ class EdgeLog:
         parts_of(configuration)  # refused before anything is written
         self.cut(now)
         self._configuration, self._cfg = configuration, sha256_of(configuration)
-        self._open(now, events)
+        lost, self._lost = self._lost, []
+        self._open(now, [*events, *lost])
 
     def fork(self, cites: str, now: PlantTime, known_epoch: int = 0) -> int:
         """E5: never sign in the old epoch again; the new one cites the mark and carries what is not known stored."""
@@ -123,16 +141,24 @@ class EdgeLog:
             while waiting:
                 for spooled in waiting:
                     if not spooled.whole:
-                        self.add_event(Event("sample-lost", now.wall_ms, {"id": str(spooled.id)}), now)
+                        self._tell_lost(Event("sample-lost", now.wall_ms, {"id": str(spooled.id)}), now)
                         self.spool.drop_samples([spooled.id])
                 for group in groups((one for one in waiting if one.whole), self.boot, now):
                     self._cut_group(group, now)
                 waiting = self.spool.samples(waiting[-1].id, CUT_AT_ONCE)
 
+    def _tell_lost(self, event: Event, now: PlantTime) -> None:
+        """Logs it, after the start of this process where that has not been logged yet."""
+        if self.started:
+            self.add_event(event, now)
+        else:
+            self._lost.append(event)
+
     def _cut_group(self, group: Group, now: PlantTime) -> None:
         samples = [redated(_sample.decode(spooled.body), group.shift_ms) for spooled in group.samples]
         if group.shift_ms:
-            self.add_event(corrected(samples, group.shift_ms, now.wall_ms), now)
+            event = corrected(samples, group.shift_ms, now.wall_ms)
+            self._append(self._leaf(now, group.boot, group.cfg, events=[event]), now)
         # Where the clock stepped back meanwhile, the samples must not come to lie in their leaf's future.
         wall_ms = max(now.wall_ms, *(sample.slot_ms for sample in samples))
         then = PlantTime(wall_ms, now.mono_ms, group.sync, group.offset_ms)
@@ -158,8 +184,12 @@ class EdgeLog:
         return len(places)
 
     def _next_epoch(self, now: PlantTime) -> int:
+        """By the time where it is known; else above what is surely past, and apart from that of another spool."""
         known = self.spool.epochs()
-        return max(now.wall_ms // 1000, known[-1].epoch + 1 if known else 1)
+        lowest = max(self._first_epoch, known[-1].epoch + 1 if known else 1)
+        if now.sync != UNSYNCHRONISED:
+            return max(now.wall_ms // 1000, lowest)
+        return max(FIRST_EPOCH, lowest) + secrets.randbelow(EPOCH_SPREAD)
 
     def _open(self, now: PlantTime, events: list[Event], cites: str = "") -> None:
         self._log(now, events, cites)

@@ -6,15 +6,23 @@ force and are told in one sentence; where what was committed lies never changes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from edge.commission.identity import Note, with_notes
+from edge.commission.identity import (
+    NOTE_SPOILT,
+    Known,
+    Note,
+    identity_key,
+    text_of_note,
+    with_notes,
+)
 from edge.reads.cycle import check_cycles
 from edge.settings import Settings, check_files, load_settings, metering_configuration
+from edge.spool import Spool
 from hakari.errors import Refused
 from hakari.wire.configuration import MeteringConfiguration, parts_of, sha256_of, text_of
 from hakari.wire.leaf import Event
@@ -29,9 +37,32 @@ class RestartNeeded(Refused):
     """The settings change what a running edge cannot change."""
 
 
-def configuration_in_force(told: Settings, folder: Path, note: Note) -> MeteringConfiguration:
-    """What is logged and decoded by: the settings' meters with what the spool's notes say of them."""
-    return with_notes(metering_configuration(told, folder), note)
+class InForce(NamedTuple):
+    """A configuration, and its text as it is logged."""
+
+    configuration: MeteringConfiguration
+    text: str
+
+
+def configuration_in_force(base: MeteringConfiguration, note: Note, unexamined: Collection[str] = ()) -> InForce:
+    """What is logged and decoded by: the settings' meters with what the spool's notes say of them.
+
+    `unexamined` are meters that have yet to show who they are. ConfigurationMalformed where it is too long to log.
+    """
+    configuration = with_notes(base, note, unexamined)
+    return InForce(configuration, check_loggable(configuration))
+
+
+def keep_spoilt(spool: Spool, meters: Sequence[str]) -> list[str]:
+    """Suspends, for good, the meters whose identity note is spoilt; their ids.
+
+    Otherwise the next examination would write a new note over it, and nobody would know that one was suspended.
+    """
+    found = [meter_id for meter_id in meters if spool.is_spoilt(identity_key(meter_id))]
+    with spool.transaction():
+        for meter_id in found:
+            spool.put_note(identity_key(meter_id), text_of_note(Known({}, NOTE_SPOILT)))
+    return found
 
 
 def check_reload(old: Settings, new: Settings) -> None:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.buffer import MB, Buffer, free_bytes
+from edge.buffer import FULL, MB, Buffer, free_bytes
 from edge.commission.examination import Identities
-from edge.commission.identity import Finding, identity_key, text_of_note, with_notes
+from edge.commission.identity import Finding, identity_key, text_of_note
 from edge.courier import Courier
 from edge.log import EdgeLog
 from edge.modbus.bus import Bus
-from edge.modbus.buses import Waits, open_bus, waits_of
+from edge.modbus.buses import open_bus
+from edge.modbus.waits import Waits, waits_of
 from edge.outbox import Outbox
-from edge.reads.sampler import following, slots_skipped
+from edge.reads.sampler import following
 from edge.reads.sampling import Sampling, timeouts_of
-from edge.reload import Reloaded, changed, reread
+from edge.reload import Reloaded, changed, configuration_in_force, keep_spoilt, reread
 from edge.settings import Settings, edge_id_of, load_settings, metering_configuration
+from edge.signals import on_loop, on_signal, reload_on
 from edge.spool import LINK, LINK_SINCE, Spool
-from edge.timekeeping import STEP_MS
-from edge.timing import Timing, last_slot_key
+from edge.telling import Telling
+from edge.timing import Timing, last_slot_key, was_taken
 from edge.trust import trusted
 from hakari import __version__
 from hakari.clock import UNSYNCHRONISED, PlantClock, PlantTime, SystemClock
@@ -35,9 +36,8 @@ from hakari.errors import HakariError
 from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, Tick, host_and_port
 from hakari.mqtt import Link
 from hakari.settings import within
-from hakari.wire.configuration import MeteringConfiguration, text_of
-from hakari.wire.frozen import Stretch, by_meter, follow
-from hakari.wire.leaf import Event, Sample
+from hakari.wire.configuration import MeteringConfiguration
+from hakari.wire.leaf import Event
 
 DRAIN_S = 10.0
 PRUNE_EVERY_S = 3600.0
@@ -61,32 +61,35 @@ class Edge:
         self.spool = Spool(str(spool))
         self.timing = Timing(self.machine, self.spool, roster, self.edge_id)
         self.clock: PlantClock = self.timing.clock
-        self.buffer = Buffer(settings.edge.min_free_mb * MB, lambda: free_bytes(spool.parent))
+        was_full = bool(self.spool.number(FULL))
+        self.buffer = Buffer(settings.edge.min_free_mb * MB, lambda: free_bytes(spool.parent), full=was_full)
         self.identities = Identities(self.spool.note)
-        self.identities.configure(self._noted())
+        self._spoilt = keep_spoilt(self.spool, [meter.id for meter in self._base.meters])
+        self.identities.configure(self._base)
+        self._note()
         namespace = settings.edge.namespace
-        self.log = EdgeLog(self.spool, key, namespace, self.edge_id, self.timing.boot, f"hakari {__version__}")
+        software, first_epoch = f"hakari {__version__}", self.timing.first_epoch
+        self.log = EdgeLog(self.spool, key, namespace, self.edge_id, self.timing.boot, software, first_epoch)
         loop = asyncio.get_running_loop()
         self.outbox = Outbox(
             settings.broker,
             folder,
             self.edge_id,
-            lambda connected: _on_loop(loop, lambda: self.courier.changed(connected)),
-            lambda mark: _on_loop(loop, lambda: self.courier.mark(mark)),
+            lambda connected: on_loop(loop, lambda: self.courier.changed(connected)),
+            lambda mark: on_loop(loop, lambda: self.courier.mark(mark)),
         )
         self.courier = Courier(self.log, roster, self.clock, self.outbox, witness=self.timing.clock)
         self.buses: dict[str, Bus] = {bus.id: open_bus(bus, _waits(self._base, bus.id)) for bus in settings.buses}
         self.sampling = self._sampling()
+        self.telling = Telling()
         self._pruned_s = 0.0
-        self._skipped = 0
-        self._silent: set[str] = set()
-        self._stretches: dict[str, Stretch | None] = {}
 
-    def _noted(self) -> MeteringConfiguration:
+    def _note(self) -> None:
         """Puts settings and the spool's notes together: what is read, and what is logged of it."""
-        self.configuration = with_notes(self._base, self.spool.note)
-        self.text = text_of(self.configuration)
-        return self.configuration
+        self._unexamined = self.identities.unexamined
+        self.configuration, self.text = configuration_in_force(self._base, self.spool.note, self._unexamined)
+        if keep_spoilt(self.spool, [meter.id for meter in self._base.meters]):  # a note was found spoilt just now
+            self.configuration, self.text = configuration_in_force(self._base, self.spool.note, self._unexamined)
 
     def _sampling(self) -> Sampling:
         timeouts_s = timeouts_of(self.settings.buses)
@@ -100,9 +103,8 @@ class Edge:
         self._reconfigure()
         began, began_s = self.clock.now(), time.monotonic()
         sample = await self.sampling.sample(slot_ms)
-        self._tell_pace(began, self.clock.now())
-        self._tell_silence(sample)
-        self._tell_frozen(sample)
+        self.telling.pace(began, self.clock.now(), self.settings.edge.interval_s, self.settings.edge.max_lag_s)
+        self.telling.sample(sample, self.configuration)
         self._identified(self.identities.in_sample(sample))
         with self.spool.transaction():
             self._keep_lessons()
@@ -123,14 +125,13 @@ class Edge:
             self.log.add_event(event, self.clock.now())
 
     def _was_taken(self, slot_ms: int) -> bool:
-        """Whether the slot has its sample, as after a second that came twice; a larger step back is logged."""
-        now = self.clock.now()
-        last_ms = self.spool.number(last_slot_key(now))
-        if last_ms - STEP_MS <= slot_ms <= last_ms:
-            return True
-        if slot_ms < last_ms:
-            self.log.add_event(Event("clock-step-back", now.wall_ms, {"last_slot_ms": str(last_ms)}), now)
-        return False
+        """Whether the slot has its sample, as after a second that came twice; a step back of the clock is logged."""
+        with self.spool.transaction():
+            taken, event = was_taken(slot_ms, self.spool, self.clock.now())
+            if event is not None:
+                _log.warning("%s: %s", event.kind, event.data)
+                self.log.add_event(event, self.clock.now())
+        return taken
 
     def _has_no_room(self) -> bool:
         """Whether the disk is down to its reserve: then nothing is read, and nothing deleted."""
@@ -138,31 +139,45 @@ class Edge:
         event = self.buffer.look(now.wall_ms)
         if event is not None:
             _log.warning("%s: %s bytes are free, [edge].min_free_mb keeps %s", event.kind, *event.data.values())
-            self.log.add_event(event, now)
+            with self.spool.transaction():
+                self.spool.put_number(FULL, int(self.buffer.full))
+                self.log.add_event(event, now)
             self.courier.wake.set()
         return self.buffer.full
 
     def _identified(self, findings: Sequence[Finding]) -> None:
         """Keeps what is new of the meters' identities; another meter's readings stop to count from the next leaf on."""
-        if not findings:
+        if not findings and self._unexamined == self.identities.unexamined:
             return
         with self.spool.transaction():
-            for finding in findings:
-                if finding.known is not None:
-                    self.spool.put_note(identity_key(finding.meter), text_of_note(finding.known))
-                    if finding.known.suspended:
-                        _log.error("meter %s: %s; its readings do not count", finding.meter, finding.known.suspended)
-            self._noted()
-            events = [event for finding in findings for event in finding.events]
-            self.log.reconfigure(self.text, self.clock.now(), events)
+            self.log.reconfigure(*self._kept(findings))
+
+    def _kept(self, findings: Sequence[Finding]) -> tuple[str, PlantTime, list[Event]]:
+        for finding in findings:
+            if finding.known is not None:
+                self.spool.put_note(identity_key(finding.meter), text_of_note(finding.known))
+        self._note()
+        self.telling.suspensions(self.configuration)
+        return self.text, self.clock.now(), [event for finding in findings for event in finding.events]
+
+    async def begin(self) -> None:
+        """Opens the log, once the meters that no sample would prove were asked who they are."""
+        found = await self.identities.before_first(self.buses, self.clock, self.settings.edge.interval_s)
+        with self.spool.transaction():
+            text, now, events = self._kept(found)
+            lost = [Event("note-lost", now.wall_ms, {"key": identity_key(one)}) for one in self._spoilt]
+            self.log.start(text, now, [*lost, *events])
 
     def reload(self, config: Path) -> None:
         """Reads the settings again; good ones take effect at the next slot, others change nothing."""
         try:
-            self._reloaded = reread(config, self.settings, os.environ)
+            found = reread(config, self.settings, os.environ)
         except HakariError as error:
             _log.error("the settings are refused, the old ones stay in force: %s", error)
-        else:
+            return
+        before = self._reloaded or Reloaded(self.settings, self._base)
+        self._reloaded = found if found != Reloaded(self.settings, self._base) else None
+        if found != before:
             _log.info("the settings were read again; they take effect at the next slot")
 
     def _reconfigure(self) -> None:
@@ -178,10 +193,12 @@ class Edge:
             if places.get(bus_id) != old_places[bus_id] or waits[bus_id] != _waits(old, bus_id):
                 self.buses.pop(bus_id).close()
         self.buses |= {one: open_bus(place, waits[one]) for one, place in places.items() if one not in self.buses}
-        self.identities.configure(self._noted())
+        self.identities.configure(self._base)
+        self._note()
         self.sampling.reconfigure(self.configuration, self.buses, timeouts_of(self.settings.buses))
         now = self.clock.now()
-        self.log.reconfigure(self.text, now, [changed(old, self.configuration, now.wall_ms)])
+        if old != self.configuration:
+            self.log.reconfigure(self.text, now, [changed(old, self.configuration, now.wall_ms)])
 
     def _keep_lessons(self) -> None:
         """Keeps and logs what the meters' refusals taught."""
@@ -191,45 +208,6 @@ class Edge:
             self.spool.put_note(lesson.key, lesson.text)
             self.log.add_event(lesson.event(now.wall_ms), now)
 
-    def _tell_pace(self, began: PlantTime, ended: PlantTime) -> None:
-        """Says once that samples take so long that slots are skipped, and at the end how many were."""
-        interval_s, took_ms = self.settings.edge.interval_s, ended.mono_ms - began.mono_ms
-        skipped = slots_skipped(began.wall_ms, took_ms, interval_s * 1000, self.settings.edge.max_lag_s * 1000)
-        if skipped and not self._skipped:
-            _log.warning(
-                "a sample took %.1f s, longer than the interval of %d s: slots are skipped;"
-                " see which meter answers slowly, or lengthen interval_s",
-                took_ms / 1000,
-                interval_s,
-            )
-        if self._skipped and not skipped:
-            _log.info("samples keep the interval of %d s again; %d slots were skipped", interval_s, self._skipped)
-            self._skipped = 0
-        self._skipped += skipped
-
-    def _tell_silence(self, sample: Sample) -> None:
-        """Says once that a meter stopped to answer, and once that it is back; each error itself is in the leaf."""
-        answered = {block.meter for block in sample.blocks if not block.error}
-        for meter in sorted({block.meter for block in sample.blocks} - answered - self._silent):
-            reason = next(block.error for block in sample.blocks if block.meter == meter)
-            _log.warning("meter %s answers nothing: %s", meter, reason)
-            self._silent.add(meter)
-        for meter in sorted(self._silent & answered):
-            _log.info("meter %s answers again", meter)
-            self._silent.discard(meter)
-
-    def _tell_frozen(self, sample: Sample) -> None:
-        """Says once that a meter repeats itself word for word, and once that it no longer does."""
-        for meter, blocks in by_meter(sample).items():
-            before = self._stretches.get(meter)
-            stretch = self._stretches[meter] = follow(before, sample.slot_ms, blocks)
-            was, is_ = before is not None and before.frozen, stretch is not None and stretch.frozen
-            if is_ and not was and stretch is not None:
-                minutes = (stretch.last_ms - stretch.since_ms) // 60_000
-                _log.warning("meter %s has answered the same words for %d min; see whether it is stuck", meter, minutes)
-            if was and not is_:
-                _log.info("meter %s no longer answers the same words", meter)
-
     def _prune(self) -> None:
         now = self.clock.now()
         if now.sync != UNSYNCHRONISED and time.monotonic() - self._pruned_s > PRUNE_EVERY_S:
@@ -238,8 +216,7 @@ class Edge:
 
     async def stop(self) -> None:
         """Cuts what is open, logs the stop and gives the last leaves a little time."""
-        if self._skipped:
-            _log.warning("%d slots were skipped up to the end because samples took too long", self._skipped)
+        self.telling.end()
         if self.log.started:
             now = self.clock.now()
             self.log.cut(now)
@@ -291,15 +268,15 @@ def run(config: Path) -> None:
 
 async def _main(settings: Settings, config: Path) -> None:
     edge = Edge(settings, config.parent)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, edge.reload, config)
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    stop, hangup = asyncio.Event(), asyncio.Event()
+    for name, event in ((signal.SIGHUP, hangup), (signal.SIGTERM, stop), (signal.SIGINT, stop)):
+        on_signal(name, event)
     follow = _follow_driver if settings.clock.source == "lockstep" else _follow_system
     tasks = [asyncio.create_task(work, name=name) for name, work in (
         ("sampling", follow(edge)),
         ("sending", edge.courier.run()),
         ("watching", _watch(edge)),
+        ("reloading", reload_on(hangup, lambda: edge.reload(config))),
         ("stopping", stop.wait()),
     )]  # fmt: skip
     try:
@@ -328,7 +305,7 @@ async def _watch(edge: Edge) -> None:
 
 
 async def _follow_system(edge: Edge) -> None:
-    edge.log.start(edge.text, edge.clock.now())
+    await edge.begin()
     last_ms = 0
     while True:
         interval_ms = edge.settings.edge.interval_s * 1000
@@ -348,7 +325,7 @@ async def _follow_driver(edge: Edge) -> None:
     ticks: asyncio.Queue[Tick] = asyncio.Queue()
     host, port = host_and_port(edge.settings.clock.address)
     driver = LockstepClient(
-        host, port, Hello(edge.edge_id, "edge"), lambda tick: _on_loop(loop, lambda: ticks.put_nowait(tick))
+        host, port, Hello(edge.edge_id, "edge"), lambda tick: on_loop(loop, lambda: ticks.put_nowait(tick))
     )
     driver.start()
     try:
@@ -357,7 +334,7 @@ async def _follow_driver(edge: Edge) -> None:
             tick = await ticks.get()
             clock.set(tick)
             if not started:
-                edge.log.start(edge.text, clock.now())
+                await edge.begin()
                 started = True
             await edge.take(tick.t_ms)
             if tick.flush:
@@ -367,8 +344,3 @@ async def _follow_driver(edge: Edge) -> None:
             driver.answer(Answer(tick.tick, current.size if current else 0, current.mark if current else 0))
     finally:
         driver.stop()
-
-
-def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
-        loop.call_soon_threadsafe(call)

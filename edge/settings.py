@@ -14,7 +14,8 @@ from hakari.errors import BadConfiguration
 from hakari.lockstep import ClockTable
 from hakari.log.note import NoteInvalid, VerifierKey
 from hakari.mqtt import BrokerSettings
-from hakari.registers.profile import MAX_EVERY, Profile
+from hakari.registers.check import expected_raw
+from hakari.registers.profile import MAX_EVERY, Point, Profile
 from hakari.wire.configuration import Meter, MeteringConfiguration
 
 DAY_S = 86_400
@@ -224,10 +225,11 @@ def check_files(told: Settings, folder: Path) -> None:
 def metering_configuration(told: Settings, folder: Path) -> MeteringConfiguration:
     """What is logged: meters with their profiles resolved, the profile of each one held once.
 
-    A text point named `serial` then expects the meter's serial, so that an exchanged meter is noticed.
+    A point named `serial` then expects the meter's serial, so that an exchanged meter is noticed.
     """
     library: dict[tuple[str, str], Profile] = {}
     meters: list[Meter] = []
+    places = {bus.id: place_of(bus) for bus in told.buses}
     for meter in told.meters:
         found = library.get((meter.profile, "")) or profile_of(meter.profile, folder)
         library[meter.profile, ""] = found
@@ -236,6 +238,7 @@ def metering_configuration(told: Settings, folder: Path) -> MeteringConfiguratio
             Meter(
                 id=meter.id, bus=meter.bus, unit=meter.unit, serial=meter.serial,
                 profile=with_rates(resolved, meter), identity_proof=meter.identity_proof,
+                place=places.get(meter.bus, ""),
             )
         )  # fmt: skip
     return MeteringConfiguration(
@@ -248,16 +251,31 @@ def metering_configuration(told: Settings, folder: Path) -> MeteringConfiguratio
 
 
 def with_serial(found: Profile, serial: str) -> Profile:
-    """`found` expecting `serial` where the meter tells it; unchanged when no serial is given."""
+    """`found` expecting `serial` where the meter tells it; unchanged when no serial is given.
+
+    Where the meter tells a number, SettingsInvalid for a serial that is none, or is not written as it is told.
+    """
     if not serial:
         return found
     points = [
-        msgspec.structs.replace(point, expect=serial, every=1)
-        if point.name == SERIAL_POINT and point.type == "string" and point.expect is None
-        else point
+        _expecting(point, serial, found.id) if point.name == SERIAL_POINT and point.expect is None else point
         for point in found.points
     ]
     return msgspec.structs.replace(found, points=points)
+
+
+def _expecting(point: Point, serial: str, profile: str) -> Point:
+    expecting = msgspec.structs.replace(point, expect=serial, every=1)
+    if point.type == "string":
+        return expecting
+    digits = serial.isascii() and serial.isdecimal() and (serial == "0" or not serial.startswith("0"))
+    if not digits or expected_raw(expecting) is None:
+        raise SettingsInvalid(
+            f"serial = {serial!r} cannot be what the meter tells: profile {profile} reads a whole number there"
+            f" ({point.type}, register {point.address}); write it in digits without leading zeros, or leave serial out"
+            " and write identity_proof"
+        )
+    return expecting
 
 
 def with_rates(found: Profile, meter: MeterTable) -> Profile:

@@ -17,7 +17,20 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from edge.spool_integrity import check
-from edge.spool_schema import FORMAT, TABLES, UNKNOWN_SYNC, from_format_1, make, seal, tables, text
+from edge.spool_kept import Kept
+from edge.spool_schema import (
+    FORMAT,
+    TABLES,
+    UNKNOWN_SYNC,
+    from_format_1,
+    from_format_2,
+    make,
+    seal,
+    spoilt,
+    tables,
+    text,
+)
+from edge.spool_wal import Left, left_behind
 from hakari.errors import NOT_REACHABLE, BadConfiguration, HakariError, Refused
 from hakari.log.tree import EMPTY_ROOT, leaf_hash
 from hakari.wire.envelope import EnvelopeMalformed, inflate
@@ -99,14 +112,15 @@ class SpooledSample(NamedTuple):
     whole: bool = True
 
 
-class Spool:
+class Spool(Kept):
     """The spool in the file `path`; ":memory:" for simulations."""
 
     def __init__(self, path: str) -> None:
         self._lock = None if path == ":memory:" else _only_owner(path)
         self._path = path
         self._depth = 0
-        self._spoilt: set[str] = set()
+        self._spoilt: set[tuple[str, str]] = set()
+        self._look_at_log(path)
         with self._disk():
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.text_factory = text
@@ -115,9 +129,23 @@ class Spool:
             self._open_schema(path)
         try:
             check(self)
+            with self._disk():
+                self._spoilt = spoilt(self._db)
         except BaseException:
             self.close()
             raise
+        for table, key in sorted(self._spoilt):
+            _log.error("%s %s in spool %s is not what was written; it counts as never set", table, key, path)
+
+    def _look_at_log(self, path: str) -> None:
+        """Before SQLite leaves out what is damaged in its log and writes over it: what is lost may have been sent."""
+        left = Left.WHOLE if self._lock is None else left_behind(Path(path))
+        if left is Left.UNFINISHED:
+            _log.warning("the last write to spool %s was cut off, or is damaged: what it held is not there", path)
+        if left is Left.DAMAGED:
+            if self._lock is not None:
+                self._lock.close()
+            raise self.damaged(f"its log {path}-wal is damaged, and committed samples or leaves in it are lost")
 
     def _open_schema(self, path: str) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -125,6 +153,8 @@ class Spool:
             make(self._db)
         elif version == 1:
             from_format_1(self._db)
+        elif version == 2:
+            from_format_2(self._db)
         elif version != FORMAT:
             raise SpoolUnknown(
                 f"spool {path} has format {version}, this version knows {FORMAT}; use the version that wrote it"
@@ -166,40 +196,6 @@ class Spool:
         spool = cls(":memory:")
         spool._db.deserialize(image)
         return spool
-
-    # state
-
-    def number(self, key: str) -> int:
-        """A persisted number, 0 when never set."""
-        kept = self._kept("SELECT value, seal FROM state WHERE key=?", key)
-        return kept if isinstance(kept, int) else 0
-
-    def put_number(self, key: str, value: int) -> None:
-        """Persists a number."""
-        with self.transaction():
-            self._db.execute("INSERT OR REPLACE INTO state VALUES (?,?,?)", (key, value, seal(key, value)))
-
-    def note(self, key: str) -> str:
-        """A persisted text, "" when never set: what was learnt of a meter, its identity, its commissioning."""
-        kept = self._kept("SELECT value, seal FROM note WHERE key=?", key)
-        return kept if isinstance(kept, str) else ""
-
-    def put_note(self, key: str, value: str) -> None:
-        """Persists a text."""
-        with self.transaction():
-            self._db.execute("INSERT OR REPLACE INTO note VALUES (?,?,?)", (key, value, seal(key, value)))
-
-    def _kept(self, sql: str, key: str) -> object:
-        rows = self._all(sql, (key,))
-        if not rows:
-            return None
-        value, sealed = rows[0]
-        if sealed == seal(key, value):
-            return value
-        if key not in self._spoilt:
-            self._spoilt.add(key)
-            _log.error("%s in spool %s is not what was written; it counts as never set", key, self._path)
-        return None
 
     # epochs
 

@@ -2,6 +2,7 @@
 
 Every row carries a seal, SHA-256 over its other fields, so that a bit that turned over on the disk is seen before what
 it changed is used. The seal of a leaf may be missing: format 1 had none, and a leaf has its hash and its checkpoint.
+One note, KEYS, lists the keys of all notes and numbers, so that one that is gone is missed.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import sqlite3
 
 import msgspec
 
-FORMAT = 2
+FORMAT = 3
 TABLES = "tables"
+KEYS = "keys"
 UNKNOWN_SYNC = "unknown"
 _NOTE = "CREATE TABLE note (key TEXT PRIMARY KEY, value TEXT NOT NULL, seal BLOB) WITHOUT ROWID;"
 _STATE = "CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL, seal BLOB) WITHOUT ROWID;"
@@ -37,6 +39,7 @@ ALTER TABLE sample ADD COLUMN sync TEXT NOT NULL DEFAULT '{UNKNOWN_SYNC}';
 ALTER TABLE sample ADD COLUMN offset_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sample ADD COLUMN seal BLOB;
 ALTER TABLE carry ADD COLUMN seal BLOB;"""
+KEYED = ("note", "state")
 # What identifies a row, and the fields that its seal covers, per table whose rows must be sealed.
 SEALED = {
     "state": ("key", "key, value"),
@@ -75,6 +78,44 @@ def from_format_1(db: sqlite3.Connection) -> None:
     _finish(db)
 
 
+def from_format_2(db: sqlite3.Connection) -> None:
+    """Format 2 becomes the present one: the keys that it has are those that it must have."""
+    db.execute("BEGIN")
+    _end(db)
+
+
+def expected_keys(db: sqlite3.Connection) -> set[tuple[str, str]] | None:
+    """(table, key) of every note and number that was ever set; None where this list itself is damaged or not there."""
+    rows = db.execute("SELECT value, seal FROM note WHERE key=?", (KEYS,)).fetchall()
+    if not rows or rows[0][1] != seal(KEYS, rows[0][0]):
+        return None
+    return set(msgspec.json.decode(rows[0][0], type=list[tuple[str, str]]))
+
+
+def expect(db: sqlite3.Connection, table: str, key: str) -> None:
+    """Lists a key of `table` before it is set for the first time; a damaged list stays, and goes on saying so."""
+    if db.execute(f"SELECT 1 FROM {table} WHERE key=?", (key,)).fetchone() is None:  # noqa: S608 - two constants
+        listed = expected_keys(db)
+        if listed is not None:
+            _list(db, listed | {(table, key)})
+
+
+def spoilt(db: sqlite3.Connection) -> set[tuple[str, str]]:
+    """(table, key) of every note and number that is not what was written, or is gone; KEYS itself: any may be gone."""
+    whole, broken = set[tuple[str, str]](), set[tuple[str, str]]()
+    for table in KEYED:
+        for key, value, sealed in db.execute(f"SELECT key, value, seal FROM {table}"):  # noqa: S608 - two constants
+            (whole if sealed == seal(key, value) else broken).add((table, key))
+    listed = expected_keys(db)
+    # A broken row whose key was never set is one whose key turned over: the key that is missed says which.
+    return broken | {("note", KEYS)} if listed is None else listed - whole
+
+
+def _list(db: sqlite3.Connection, keys: set[tuple[str, str]]) -> None:
+    told = msgspec.json.encode(sorted(keys)).decode()
+    db.execute("INSERT OR REPLACE INTO note VALUES (?,?,?)", (KEYS, told, seal(KEYS, told)))
+
+
 def tables(db: sqlite3.Connection) -> str:
     """What the database says of its own tables, as one number: the same for the life of a spool."""
     rows = db.execute("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master ORDER BY name").fetchall()
@@ -84,5 +125,11 @@ def tables(db: sqlite3.Connection) -> str:
 def _finish(db: sqlite3.Connection) -> None:
     told = tables(db)
     db.execute("INSERT INTO note VALUES (?,?,?)", (TABLES, told, seal(TABLES, told)))
+    _end(db)
+
+
+def _end(db: sqlite3.Connection) -> None:
+    if not db.execute("SELECT 1 FROM note WHERE key=?", (KEYS,)).fetchall():
+        _list(db, {(table, key) for table in KEYED for (key,) in db.execute(f"SELECT key FROM {table}")})  # noqa: S608
     db.execute(f"PRAGMA user_version={FORMAT}")
     db.execute("COMMIT")

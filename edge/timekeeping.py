@@ -1,8 +1,8 @@
 """Which time an edge may sign: the system's, one that ingest's marks witness, or one carried on by the monotonic clock.
 
 Pure: told the machine's clock and the marks, it decides. Guaranteed: between two calls of `settle` the wall clock only
-runs on with the monotonic one, so that no step falls into a sample; a time before this release or before the floor is
-never told; one wrong step neither dates a sample nor raises the floor.
+runs on with the monotonic one, so that no step falls into a sample; a time before this release is never told, nor one
+more than STEP_MS before the floor, which is the last witness; one wrong step dates no sample and raises no floor.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class Timekeeper:
         self._provisional_ms = known.provisional_ms
         self._bounds: Bounds | None = None
         self._system_ms: int | None = known.trusted[0] if known.trusted else None
-        self._contradicted = False
+        self._contradicted = self._refused = False
+        self._witnessed_s = 0
         self._state, self._offset_ms = UNSYNCHRONISED, 0
         self._events: list[Event] = []
         self.settle()
@@ -109,7 +110,17 @@ class Timekeeper:
         return events
 
     def witness(self, time_s: int, sent_ms: int, received_ms: int) -> None:
-        """Mark n, cosigned at `time_s`, answered a leaf n−1 that was cut and first sent by this process."""
+        """Mark n, cosigned at `time_s`, answered leaf n−1, which this process cut and first sent at `sent_ms`.
+
+        Neither a time before this release nor one before an earlier witness is one; the first of such a row is told.
+        """
+        if time_s < max(self._witnessed_s, -(-BUILT_MS // 1000)):
+            if not self._refused:
+                told = {"mark_ms": str(time_s * 1000), "witness_ms": str(self._witnessed_s * 1000)}
+                self._tell("witness-refused", self.now().wall_ms, told)
+            self._refused = True
+            return
+        self._refused, self._witnessed_s = False, time_s
         found = Bounds.of(time_s, sent_ms, received_ms)
         self._bounds = found if self._bounds is None else self._bounds.joined(found)
         self._floor_ms = time_s * 1000
@@ -126,15 +137,19 @@ class Timekeeper:
             self._trust(SYNCHRONISED, system_ms, machine)
         elif bounds is not None and bounds.narrow:
             self._trust(WITNESSED, self._within(bounds, system_ms), machine)
-        elif self._trusted is not None and machine.mono_ms - self._trusted[1] <= HOLD_MS:
+        elif self._trusted is not None and self._may_hold(self._trusted, machine.mono_ms):
             self._state, self._offset_ms = HELD_OVER, self._trusted[0]
         else:
             self._state, self._offset_ms = UNSYNCHRONISED, self._provisional(machine, system_ms)
 
+    def _may_hold(self, trusted: tuple[int, int], mono_ms: int) -> bool:
+        offset_ms, at_ms = trusted
+        return mono_ms - at_ms <= HOLD_MS and mono_ms + offset_ms >= max(self._floor_ms - STEP_MS, BUILT_MS)
+
     def _is_right(self, machine: PlantTime, system_ms: int, bounds: Bounds | None) -> bool:
         """Whether nothing contradicts a system that calls itself synchronised; a witness decides where there is one."""
         if bounds is not None:
-            right = bounds.near(system_ms, STEP_MS)
+            right = bounds.near(system_ms, STEP_MS) and machine.wall_ms >= BUILT_MS
             if not right and not self._contradicted:
                 witnessed_ms = machine.mono_ms + (bounds.low_ms + bounds.high_ms) // 2
                 told = {"system_ms": str(machine.wall_ms), "witness_ms": str(witnessed_ms)}
@@ -157,8 +172,8 @@ class Timekeeper:
 
     def _provisional(self, machine: PlantTime, system_ms: int) -> int:
         """One offset for as long as nothing is known in this boot: the machine's, raised to what is surely past."""
-        if self._provisional_ms is None:
-            self._provisional_ms = max(system_ms, max(self._floor_ms, BUILT_MS) - machine.mono_ms)
+        before_ms = system_ms if self._provisional_ms is None else self._provisional_ms
+        self._provisional_ms = max(before_ms, max(self._floor_ms, BUILT_MS) - machine.mono_ms)
         return self._provisional_ms
 
     def _tell_step(self, system_ms: int, machine: PlantTime) -> None:

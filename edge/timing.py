@@ -11,15 +11,17 @@ import msgspec
 
 from edge.held import BOOT_DIGITS
 from edge.spool import LAST_SLOT, Spool
-from edge.timekeeping import Known, Timekeeper
+from edge.timekeeping import STEP_MS, Known, Timekeeper
 from hakari.clock import UNSYNCHRONISED, PlantClock, PlantTime, SystemClock
 from hakari.log.roster import Roster
+from hakari.wire.leaf import Event
 
 FLOOR = "time/floor"
 BOOT = "time/boot"
 CLOCK = "time/state"
 LAST_HELD_SLOT = "last_held_slot_ms"
 LAST_MONO = "last_sample_mono_ms"
+PASSED_OVER = "passed_over_last_slot_ms"
 KEEP_EVERY_MS = 60_000
 MOVED_MS = 1000
 NAP_S = 1.0
@@ -45,10 +47,10 @@ class Timing:
         self._kept = _known(spool, system)
         if self._kept.provisional_ms is None and spool.number(LAST_HELD_SLOT):
             spool.put_number(LAST_HELD_SLOT, 0)  # of another boot, whose provisional time was another
-        # An epoch is numbered by its creation: a time before the newest approved one is surely past.
-        newest_s = max((one.epoch for one in roster.epochs if one.edge == edge_id), default=0)
-        known = self._kept._replace(floor_ms=max(self._kept.floor_ms, (newest_s + 1) * 1000))
-        self.clock = Timekeeper(machine, known)
+        # A number only: an epoch that was opened under a wrong clock says nothing about the time.
+        newest = max((one.epoch for one in roster.epochs if one.edge == edge_id), default=0)
+        self.first_epoch = max(newest + 1, self._kept.floor_ms // 1000)
+        self.clock = Timekeeper(machine, self._kept)
         self._state = self._told = ""
 
     def settle(self) -> None:
@@ -92,6 +94,22 @@ class Timing:
 def last_slot_key(now: PlantTime) -> str:
     """Where the last slot is kept: those of a time that is not known are counted apart."""
     return LAST_HELD_SLOT if now.sync == UNSYNCHRONISED else LAST_SLOT
+
+
+def was_taken(slot_ms: int, spool: Spool, now: PlantTime) -> tuple[bool, Event | None]:
+    """Whether the slot has its sample already, and what is to be logged of it.
+
+    Slots that a clock set back by at most STEP_MS comes to again are passed over, which is told once, even over a
+    restart; after a larger step back they are sampled.
+    """
+    last_ms = spool.number(last_slot_key(now))
+    told = {"slot_ms": str(slot_ms), "last_slot_ms": str(last_ms)}
+    if slot_ms < last_ms - STEP_MS:
+        return False, Event("clock-step-back", now.wall_ms, told)
+    if slot_ms < last_ms != spool.number(PASSED_OVER):
+        spool.put_number(PASSED_OVER, last_ms)
+        return True, Event("slots-passed-over", now.wall_ms, told)
+    return slot_ms <= last_ms, None
 
 
 def _known(spool: Spool, system: str) -> Known:

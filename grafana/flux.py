@@ -37,7 +37,7 @@ def now(measured: Measured, *fields: str) -> str:
 _RANK = """rank = (s) =>
   if s == "ok" then 1.0
   else if s == "suspect" then 2.0
-  else if s == "stale" then 3.0
+  else if s == "stale" or s == "unproven" or s == "suspended" then 3.0
   else if s == "frozen" then 5.0
   else if s == "never" then 0.0
   else 4.0

@@ -55,7 +55,8 @@ def state_map(say: Say) -> list[Json]:
 def state_words(say: Say) -> list[Json]:
     """The states that ingest writes as text and colour."""
     shown = {state: (say(state), TONES[state]) for state in flux.RANKS.values()}
-    return value_map(shown | {"edge silent": shown["silent"]})
+    doubted = {state: (say(state), TONES["stale"]) for state in ("unproven", "suspended")}
+    return value_map(shown | {"edge silent": shown["silent"]} | doubted)
 
 
 def quality_map(say: Say) -> list[Json]:

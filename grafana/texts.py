@@ -32,6 +32,8 @@ _STATES = {
     "ok": "正常",
     "suspect": "要確認",
     "stale": "途絶",
+    "unproven": "検収未了",
+    "suspended": "算入停止中",
     "never": "受信実績なし",
     "silent": "エッジ途絶",
     "frozen": "凍結（不一致）",

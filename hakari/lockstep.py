@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from hakari.clock import PlantTime
+from hakari.clock import LOCKSTEP, PlantTime
 from hakari.names import BadName, check_address
 
 RETRY_S = 0.1
@@ -151,4 +151,4 @@ class LockstepClock:
 
     def now(self) -> PlantTime:
         """The present tick's instant."""
-        return PlantTime(self._t_ms, self._t_ms - (self._first_ms or 0), "lockstep")
+        return PlantTime(self._t_ms, self._t_ms - (self._first_ms or 0), LOCKSTEP)

@@ -27,7 +27,7 @@ HEALTH_FIELDS = (
     "quality",  # of the last reading: 0 good, 1 uncertain, 2 bad, 3 never any
     "completeness_24h",  # share of 24 hours' slots with a GOOD reading, 0 to 1; up to what a living edge has delivered
     "value",  # of the last GOOD reading, for people
-    "state",  # text: ok, suspect, stale, never, edge silent
+    "state",  # text: ok, suspect, stale, never, edge silent; unproven, suspended: read, but it does not count
 )
 
 # One row a minute for every rostered edge, also when nothing arrives. Written by ingest.

@@ -10,6 +10,8 @@ import logging
 import socket
 import ssl
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,9 @@ from hakari.settings import within
 MAX_PASSWORD_CHARS = 4096
 RECONNECT_MIN_S = 1
 RECONNECT_MAX_S = 30
+# Connections that end so soon, so many one after the other, are ended by somebody.
+BRIEF_S = 5.0
+MANY_BRIEF = 3
 
 
 class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,6 +51,7 @@ class Link(enum.IntEnum):
     REFUSED = 3
     UNHEARD = 4
     STOPPED = 5
+    ENDED = 6
 
 
 class Standing:
@@ -54,16 +60,23 @@ class Standing:
     `link` may be read from any thread; `refusal` says what stands in the way, "" while nothing does.
     """
 
-    def __init__(self, settings: BrokerSettings, user: str, log: logging.Logger) -> None:
+    def __init__(
+        self, settings: BrokerSettings, user: str, log: logging.Logger, machine_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._broker = f"broker {settings.host}:{settings.port}"
         self._user = user
         self._log = log
+        self._machine_s = machine_s
+        self._let_in_s: float | None = None
+        self._brief = 0  # connections one after the other that ended at once
         self.link = Link.UNTRIED
         self.refusal = ""
 
     def connected(self) -> None:
         """The broker let us in and everything was subscribed to."""
-        self._change(Link.CONNECTED, "", f"connected to {self._broker} as {self._user}", logging.INFO)
+        self._let_in_s = self._machine_s()
+        level = logging.INFO if self._brief < MANY_BRIEF else logging.DEBUG
+        self._change(Link.CONNECTED, "", f"connected to {self._broker} as {self._user}", level)
 
     def refused(self, reason: object) -> None:
         """The broker answered and does not let us in."""
@@ -78,7 +91,17 @@ class Standing:
 
     def unreachable(self) -> None:
         """No connection, or no longer one; that a refused one is closed is no news."""
-        if self.link not in (Link.REFUSED, Link.UNHEARD, Link.STOPPED):
+        if self.link in (Link.REFUSED, Link.UNHEARD, Link.STOPPED):
+            return
+        if self._let_in_s is not None:
+            self._brief = self._brief + 1 if self._machine_s() - self._let_in_s < BRIEF_S else 0
+            self._let_in_s = None
+        if self._brief >= MANY_BRIEF:
+            reason = f"{self._broker} lets {self._user} in, and connections are ended at once"
+            advice = f"another client may use the id {self._user}: stop it, or give it its own; trying on meanwhile"
+            level = logging.WARNING if self._brief == MANY_BRIEF else logging.DEBUG
+            self._change(Link.ENDED, reason, f"{reason}; {advice}", level)
+        else:
             reason = f"{self._broker} is not reachable"
             self._change(Link.UNREACHABLE, reason, f"{reason}; trying until it is", logging.WARNING)
 

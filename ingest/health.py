@@ -209,6 +209,7 @@ class Tracker:
                 (meter.id, name, point.kind),
                 one,
                 _seconds(standing.limit_of(interval_ms * point.every)),
+                _doubted(meter, point.name),
             )
             for (name, meter, point), one in zip(found, seen, strict=True)
         ]
@@ -257,7 +258,12 @@ def _nothing(age_s: float, edge: EdgeHealth) -> PointHealth:
 
 
 def _point(
-    times: tuple[int, int, int], edge: EdgeHealth, named: tuple[str, str, str], seen: _Seen | None, limit_s: float
+    times: tuple[int, int, int],
+    edge: EdgeHealth,
+    named: tuple[str, str, str],
+    seen: _Seen | None,
+    limit_s: float,
+    doubted: str,
 ) -> PointHealth:
     now_ms, first_ms, newest_ms = times
     good = None if seen is None else seen.good
@@ -278,8 +284,23 @@ def _point(
         quality=quality,
         completeness_24h=0.0 if seen is None else seen.completeness(until_ms),
         value=None if good is None else shown_value(good),
-        state=_state(silent, good, age_s >= limit_s, quality),
+        state=doubted
+        if doubted and not silent and _arrives(seen, now_ms, limit_s)
+        else _state(silent, good, age_s >= limit_s, quality),
     )
+
+
+def _doubted(meter: Meter, point: str) -> str:
+    """The state of a point that is read but does not count, "" where nothing stands against it."""
+    if meter.suspended:
+        return "suspended"
+    return "unproven" if meter.doubt(point) else ""
+
+
+def _arrives(seen: _Seen | None, now_ms: int, limit_s: float) -> bool:
+    """Whether the newest reading is young enough and would count but for a doubt."""
+    last = None if seen is None else seen.last
+    return last is not None and last[1] == Quality.UNCERTAIN and _seconds(now_ms - last[0]) < limit_s
 
 
 def _silent(edge: EdgeHealth) -> bool:

@@ -18,16 +18,23 @@ from typing import NamedTuple
 
 import click
 
+from hakari import settings as toml
 from hakari.cli.output import printable, show, table
-from hakari.errors import REFUSED, Refused
+from hakari.errors import REFUSED, DataProblem, Refused
+from hakari.names import Origin
 from hakari.period import time_text
 from hakari.quality import Quality
+from hakari.store.configurations import LoggedConfigurations
 from hakari.store.days import ALL_MS, DAY_MS, day_of, fell, value_of
+from hakari.store.evidence import EvidenceLog
 from hakari.store.view import ReadingsView, ViewDay
 from hakari.units import EXACT
+from hakari.wire.configuration import MeteringConfiguration
+from hakari.wire.envelope import inflate
+from hakari.wire.leaf import decode
 from hakari.wire.rows import Row, once
-from ingest.options import opened_view, options
-from ingest.settings import load_settings
+from ingest.options import opened_evidence, opened_view, options
+from ingest.settings import Settings, load_settings
 
 LOOK_BACK_MS = 31 * DAY_MS
 MAX_PERIOD_MS = 3700 * DAY_MS
@@ -93,6 +100,8 @@ def period_total(view: ReadingsView, point: str, start_ms: int, end_ms: int, int
             if start_ms < row.t_ms <= end_ms:
                 falls, last = falls + _falls(last, row), row
     quantity, refused = _difference(first, last, falls)
+    if refused and not falls:
+        refused += _why_unused(row for rows in edges.values() for row in rows if row.t_ms <= end_ms)
     interval_ms = interval_ms or _interval_seen(edges.values())
     expected = -(-end_ms // interval_ms) + (-start_ms // interval_ms) if interval_ms else 0
     ends = (point, start_ms, end_ms, first, last)
@@ -143,6 +152,15 @@ def _difference(first: Row | None, last: Row | None, falls: int) -> tuple[Decima
         return None, f"{end} − {start} has more than {EXACT.prec} digits"
 
 
+def _why_unused(rows: Iterable[Row]) -> str:
+    """The commonest reason of the readings that do not count, of those on the days at both ends; "" without any."""
+    reasons = Counter(row.reason or "no value" for row in rows if row.quality != Quality.GOOD)
+    if not reasons:
+        return ""
+    reason, count = min(reasons.items(), key=lambda one: (-one[1], one[0]))
+    return f"; {reasons.total()} readings on the days at its ends do not count, {count} of them because: {reason}"
+
+
 def _interval_seen(edges: Iterable[Sequence[Row]]) -> int:
     """The commonest distance between slots on the days at both ends, 0 where there are not two."""
     steps: Counter[int] = Counter()
@@ -172,7 +190,7 @@ def _instant(_: click.Context, __: click.Parameter, value: str) -> int:
 @click.option(
     "--interval-s",
     type=click.IntRange(1, MAX_INTERVAL_S),
-    help="Seconds from slot to slot; without it that which most slots keep on the days at both ends.",
+    help="Seconds from slot to slot; else as logged, or what most slots keep on the days at both ends.",
 )
 def total(config: Path, point: str, start_ms: int, end_ms: int, interval_s: int | None, *, as_json: bool) -> int:
     """Show how far the register of POINT ran in a period, and how complete its readings are. Credits nothing.
@@ -183,11 +201,39 @@ def total(config: Path, point: str, start_ms: int, end_ms: int, interval_s: int 
         raise click.UsageError(f"--to must lie after --from, by at most {MAX_PERIOD_MS // DAY_MS} days")
     given = load_settings(config, os.environ)
     with opened_view(config, given, read_only=True) as view:
-        found = period_total(view, point, start_ms, end_ms, (interval_s or 0) * 1000)
+        interval_ms = (interval_s or 0) * 1000 or _interval_logged(config, given, point)
+        found = period_total(view, point, start_ms, end_ms, interval_ms)
         if found.first is None and not found.readings:
             _check_known(view, point)
     show(_value(found), _text(found), as_json)
     return REFUSED if found.refused else 0
+
+
+def _interval_logged(config: Path, given: Settings, point: str) -> int:
+    """How often the newest logged configuration of the edge has the point read, 0 where that is not known."""
+    if not toml.beside(config, given.ingest.evidence).is_file():
+        return 0
+    edge_id, _, local = point.partition("/")
+    meter_id, _, name = local.partition("/")
+    with opened_evidence(config, given) as evidence:
+        origins = sorted(origin for origin in evidence.origins() if origin.edge_id == edge_id)
+        configuration = _newest_configuration(evidence, origins[-1]) if origins else None
+    meter = None if configuration is None else configuration.meter(meter_id)
+    read = [one.every for one in meter.profile.points if one.name == name] if meter is not None else []
+    return configuration.interval_ms * read[0] if configuration is not None and read else 0
+
+
+def _newest_configuration(evidence: EvidenceLog, origin: Origin) -> MeteringConfiguration | None:
+    size = evidence.head(origin).size
+    stored = evidence.leaf(origin, size - 1) if size else None
+    try:
+        leaf = decode(inflate(stored.deflated)) if stored is not None else None
+    except DataProblem:
+        return None
+    if leaf is None:
+        return None
+    cfg = leaf.cfg if leaf.configuration is None else leaf.configuration.sha256
+    return LoggedConfigurations(evidence).find(origin, size, cfg) if cfg else None
 
 
 def _check_known(view: ReadingsView, point: str) -> None:

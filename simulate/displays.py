@@ -111,6 +111,7 @@ def _tva(readout: Readout) -> Display:
         "steam_mass": counted(readout.count("steam_kg", tva.KG, tva.COUNTER_BITS), 0),
         "heat_energy": counted(readout.count("heat_wh", tva.KWH, tva.COUNTER_BITS), 0),
         "steam_flow": rounded(readout.value("steam_kg_h"), 0),
+        "water_equivalent": rounded(readout.value("steam_kg_h"), 1),
         "pressure": rounded(readout.wobble("bar", 7, 0.2), 2),
         "temperature": rounded(readout.wobble("c", 170.4, 0.8), 1),
         "heat_power": rounded(readout.value("heat_power_w") / 1000, 0),

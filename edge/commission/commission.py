@@ -6,17 +6,19 @@ value is the one typed in, within a tolerance that would have shown a scale wron
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 import msgspec
 
-from edge.commission.identity import Commissioned, Fields, Raw, profile_sha256, raw_data
+from edge.commission.identity import Commissioned, Fields, Raw, raw_data
 from hakari.errors import BadConfiguration
 from hakari.registers.profile import Point
+from hakari.registers.profile_hash import profile_sha256
 from hakari.registers.reading import Reading
-from hakari.units import EXACT
+from hakari.units import EXACT, UnitMismatch, UnitUnknown, convert
 from hakari.wire.configuration import Meter
 from hakari.wire.leaf import Event
 
@@ -28,9 +30,13 @@ COUNTS = frozenset({MATCHED, MATCHED_COARSELY})
 # A register wrong by ten either way lies at least nine tenths of its value away from the display.
 PROVING_SHARE = Decimal("0.9")
 MAX_DISPLAY_CHARS = 40
+# Register and display that lie so many times apart differ in unit or scale, not in what was counted.
+FACTORS = (10, 100, 1000)
+FACTOR_SLACK = Decimal("0.02")
 POINTS_AN_EVENT = 24
 RIGHT, REVERSED, UNSEEN = "as wired", "reversed", "not seen"
 POWER, IMPORT, EXPORT = "active_power", "energy_import", "energy_export"
+_WITH_UNIT = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([^0-9.\s].*)")
 
 
 class DisplayUnreadable(BadConfiguration):
@@ -53,10 +59,14 @@ class PointResult(msgspec.Struct, frozen=True):
 
 
 class MeterResult(msgspec.Struct, frozen=True):
-    """A meter's commissioning. `matched` are the points that count from now on; `ok` when nothing contradicts."""
+    """A meter's commissioning; `ok` when nothing contradicts.
+
+    `matched` are the points that matched now, `kept` those of a commissioning before that count on.
+    """
 
     meter: str
     bus: str
+    place: str
     unit: int
     profile: str
     profile_sha256: str
@@ -68,6 +78,7 @@ class MeterResult(msgspec.Struct, frozen=True):
     points: list[PointResult]
     matched: list[str]
     ok: bool
+    kept: list[str] = []
 
 
 class Single(NamedTuple):
@@ -99,6 +110,28 @@ def number(text: str, where: str) -> Decimal:
     return value
 
 
+class Typed(NamedTuple):
+    """What a person typed, in the point's unit, and one count of its last digit."""
+
+    value: Decimal
+    digit: Decimal
+
+
+def typed(text: str, unit: str, where: str) -> Typed:
+    """A display as typed, a number in `unit` or one with its own unit (971.4 kWh); DisplayUnreadable names `where`."""
+    found = _WITH_UNIT.fullmatch(text.strip())
+    if found is None or len(text.strip()) > MAX_DISPLAY_CHARS:
+        value = number(text, where)
+        return Typed(value, digit_of(value))
+    value = number(found[1], where)
+    try:
+        return Typed(convert(value, found[2], unit), convert(digit_of(value), found[2], unit))
+    except (UnitUnknown, UnitMismatch) as error:
+        raise DisplayUnreadable(
+            f"{where}: {text.strip()!r}: {error}; type the number in {unit or 'no unit'}, or in a unit of its kind"
+        ) from error
+
+
 def digit_of(value: Decimal) -> Decimal:
     """One count of the last digit that was typed: 0.1 for 1234.5, 1 for 1200."""
     exponent = value.as_tuple().exponent
@@ -124,11 +157,13 @@ def compared(
     register = values[-1] if values else None
     if problem or not display or register is None:
         return _result(point, single, register, display, *(problem or (NOT_COMPARED, "")))
-    value = number(display, f"point {point.name}: display")
-    tolerance = digit_of(value) if stated is None else stated
+    value, digit = typed(display, point.unit, f"point {point.name}: display")
+    tolerance = digit if stated is None else stated
     below, above = EXACT.subtract(min(values), value), EXACT.subtract(value, max(values))
     difference = max(below, above, Decimal(0))
     verdict, reason = _verdict(value, difference, tolerance, accept_coarse=accept_coarse)
+    if verdict == DIFFERS:
+        reason += _advice(point, values, value)
     return _result(point, single, register, display, verdict, reason, difference, tolerance)
 
 
@@ -140,6 +175,31 @@ def _verdict(value: Decimal, difference: Decimal, tolerance: Decimal, *, accept_
     if accept_coarse:
         return MATCHED_COARSELY, "accepted as it is"
     return COARSE, "a scale wrong by ten would match too; come back when more was counted, or type more digits"
+
+
+def _advice(point: Point, registers: Sequence[Decimal], display: Decimal) -> str:
+    """What may lie behind a difference: a unit or scale, or a counter that went on; else which option allows more."""
+    if apart := _apart(registers[-1], display):
+        example = f"'… {point.unit}'" if point.unit else "its unit"
+        return f"; {apart}: another unit or scale? Type the display with its own unit, such as {example}"
+    moved = EXACT.subtract(max(registers), min(registers))
+    if point.kind == "counter" and min(registers) > display and moved:
+        went_on = f"; the register counted {moved:f} while it was read: read the display once more"
+    else:
+        went_on = ""
+    return f"{went_on}; where a difference is in order, --tolerance {point.name}=VALUE allows it"
+
+
+def _apart(register: Decimal, display: Decimal) -> str:
+    """That one is about 10, 100 or 1000 times the other, "" where it is not."""
+    for factor in FACTORS:
+        for more, less, words in (
+            (register, display, "the register is about {} times the display"),
+            (display, register, "the display is about {} times the register"),
+        ):
+            if less and abs(EXACT.subtract(more, less * factor)) <= abs(less) * factor * FACTOR_SLACK:
+                return words.format(factor)
+    return ""
 
 
 def _problem(single: Single, readings: Sequence[Reading]) -> tuple[str, str] | None:
@@ -204,7 +264,7 @@ def meter_result(
     wrong_side = {IMPORT, EXPORT, POWER} if verdict == REVERSED else set()
     matched = [one.point for one in points if one.verdict in COUNTS and one.point not in wrong_side]
     return MeterResult(
-        meter=meter.id, bus=meter.bus, unit=meter.unit, profile=meter.profile.id,
+        meter=meter.id, bus=meter.bus, place=meter.place, unit=meter.unit, profile=meter.profile.id,
         profile_sha256=profile_sha256(meter.profile), serial=meter.serial, identity_proof=meter.identity_proof,
         fingerprint=fingerprint, direction=verdict, direction_reason=reason, points=points, matched=matched,
         ok=not wrong_side and not any(contradicts(one) for one in points),
@@ -226,6 +286,7 @@ def note_of(result: MeterResult, record: Record, wall_ms: int, kept: Sequence[st
     return Commissioned(
         profile=result.profile_sha256, bus=result.bus, unit=result.unit, serial=result.serial,
         fingerprint=result.fingerprint, points=sorted({*result.matched, *kept}), by=record.by, at_ms=wall_ms,
+        place=result.place, identity_proof=result.identity_proof,
     )  # fmt: skip
 
 
@@ -235,8 +296,9 @@ def events_of(result: MeterResult, record: Record, blocks: Sequence[Raw], wall_m
     A point's text: register | display | difference | tolerance | verdict | request and answer of the register alone.
     """
     data = {
-        "meter": result.meter, "bus": result.bus, "unit": str(result.unit), "profile": result.profile,
-        "profile_sha256": result.profile_sha256, "serial": result.serial, "identity_proof": result.identity_proof,
+        "meter": result.meter, "bus": result.bus, "place": result.place, "unit": str(result.unit),
+        "profile": result.profile, "profile_sha256": result.profile_sha256, "serial": result.serial,
+        "identity_proof": result.identity_proof,
         "by": record.by, "witness": record.witness, "ct": record.ct, "note": record.note,
         "direction": f"{result.direction}: {result.direction_reason}", "matched": " ".join(result.matched)[:2000],
         "result": "matched" if result.ok else "contradicted",

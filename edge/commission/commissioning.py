@@ -12,6 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from edge.commission.commission import (
     EXPORT,
     IMPORT,
@@ -27,9 +29,8 @@ from edge.commission.commission import (
     note_of,
     still_commissioned,
 )
-from edge.commission.examination import Fingerprint, examine, tells_itself
+from edge.commission.examination import UNHEARD_TIMES, Fingerprint, examine, no_longer_told, tells_itself
 from edge.commission.identity import (
-    SERIAL,
     Known,
     Raw,
     commissioned_key,
@@ -37,28 +38,38 @@ from edge.commission.identity import (
     differing,
     holds,
     identity_key,
+    is_spoilt,
     judged,
     known_of,
     text_of_note,
 )
 from edge.log import EdgeLog
-from edge.modbus.bus import Bus, Exchange
-from edge.reads.learned import Learned, is_refusal, parse, text_of
-from edge.reads.once import is_silent, opened, waits_for
+from edge.modbus.bus import Bus, Exchange, is_refusal, is_silent
+from edge.modbus.buses import open_bus
+from edge.reads.learned import Learned, parse, text_of
+from edge.reads.once import waits_for
 from edge.reads.plan import requests_of
 from edge.reads.sampling import note_key
-from edge.reload import check_loggable, configuration_in_force
-from edge.settings import Settings, SettingsInvalid, edge_id_of, load_settings, place_of
+from edge.reload import configuration_in_force, keep_spoilt
+from edge.settings import (
+    Settings,
+    SettingsInvalid,
+    edge_id_of,
+    load_settings,
+    metering_configuration,
+    place_of,
+)
 from edge.spool import Spool
 from edge.timing import Timing
 from edge.trust import trusted
 from hakari import __version__
-from hakari.clock import PlantClock, SystemClock
+from hakari.clock import LOCKSTEP, PlantClock, SystemClock
 from hakari.errors import DataProblem, NotReachable, Refused
 from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, Tick, host_and_port
 from hakari.registers.decode import decode_sample
 from hakari.registers.groups import groups_of
 from hakari.registers.profile import Point
+from hakari.registers.profile_hash import SERIAL
 from hakari.registers.reading import Reading
 from hakari.registers.requests import FUNCTION_OF, ReadRequest
 from hakari.settings import within
@@ -111,7 +122,7 @@ class Stopped(NamedTuple):
     def bus_of(self, meter: Meter) -> Bus:
         """A bus to read the meter on, of our own."""
         place = next(bus for bus in self.told.buses if bus.id == meter.bus)
-        return opened(place, waits_for(meter.profile, meter.unit))
+        return open_bus(place, waits_for(meter.profile, meter.unit))
 
     def record(self, notes: Mapping[str, str], events: Sequence[Event]) -> None:
         """Keeps the notes and logs the events with the configuration that follows from them, all or nothing."""
@@ -119,8 +130,8 @@ class Stopped(NamedTuple):
         with self.spool.transaction():
             for key, text in notes.items():
                 self.spool.put_note(key, text)
-            text = check_loggable(configuration_in_force(self.told, self.folder, self.spool.note))
-            self.log.record(text, now, events)
+            in_force = configuration_in_force(metering_configuration(self.told, self.folder), self.spool.note)
+            self.log.record(in_force.text, now, events)
 
 
 @asynccontextmanager
@@ -133,9 +144,13 @@ async def stopped_edge(config: Path, environ: Mapping[str, str]) -> AsyncIterato
         async with _plant_clock(told) as machine:
             timing = Timing(machine, spool, roster, edge_id_of(told))
             timing.settle()
-            log = EdgeLog(spool, key, told.edge.namespace, edge_id_of(told), timing.boot, f"hakari {__version__}")
-            configuration = configuration_in_force(told, folder, spool.note)
-            yield Stopped(told, folder, configuration, spool, log, timing.clock)
+            software = f"hakari {__version__}"
+            log = EdgeLog(spool, key, told.edge.namespace, edge_id_of(told), timing.boot, software, timing.first_epoch)
+            base = metering_configuration(told, folder)
+            keep_spoilt(spool, [meter.id for meter in base.meters])
+            yield Stopped(
+                told, folder, configuration_in_force(base, spool.note).configuration, spool, log, timing.clock
+            )
     finally:
         spool.close()
 
@@ -165,12 +180,24 @@ async def _plant_clock(told: Settings) -> AsyncIterator[PlantClock]:
         client.stop()
 
 
-async def fingerprint_of(bus: Bus, meter: Meter, clock: PlantClock, where: str) -> Fingerprint:
-    """What the meter tells of itself; MeterSilent when it does not answer."""
-    found = await examine(bus, meter, clock)
+async def fingerprint_of(
+    bus: Bus, meter: Meter, clock: PlantClock, where: str, known: Known | None = None
+) -> Fingerprint:
+    """What the meter tells of itself, and what of the `known` it tells no more; MeterSilent when it does not answer."""
+    found = await examine(bus, meter, clock, known=known)
+    for _ in range(UNHEARD_TIMES - 1):
+        if found is None or not found.unheard:
+            break
+        found = await examine(bus, meter, clock, known=known)
     if found is None:
-        raise MeterSilent(f"meter {meter.id} at {where}, unit {meter.unit}, does not say who it is; try it again")
+        raise MeterSilent(
+            f"meter {meter.id} at {where}, unit {meter.unit}, gives no answer when asked who it is; {_ask_why(meter)}"
+        )
     return found
+
+
+def _ask_why(meter: Meter) -> str:
+    return f"hakari edge read CONFIG --meter {meter.id} tells what to look at"
 
 
 def where(told: Settings, meter: Meter) -> str:
@@ -199,8 +226,10 @@ async def commission(edge: Stopped, meter: Meter, ask: Ask, how: Commissioning) 
     """Reads the meter in every way that matters, asks for its display, and says what matched."""
     bus = edge.bus_of(meter)
     try:
-        found = await fingerprint_of(bus, meter, edge.clock, where(edge.told, meter))
         known = known_of(meter.id, edge.spool.note)
+        found = await fingerprint_of(bus, meter, edge.clock, where(edge.told, meter), known)
+        if found.unheard and known is not None:
+            found = no_longer_told(found, known)
         check_identity(meter, known, found)
         singles = {point.name: await _alone(bus, meter, point, edge.clock) for point in _mapped(meter)}
         before, _ = await read_all(bus, meter, edge.clock)
@@ -213,19 +242,24 @@ async def commission(edge: Stopped, meter: Meter, ask: Ask, how: Commissioning) 
     result = meter_result(meter, found.fields, seen, points)
     before_it = commissioned_of(meter.id, edge.spool.note)
     holding = before_it.points if before_it is not None and holds(before_it, meter, known) else []
+    result = msgspec.structs.replace(
+        result, kept=[name for name in still_commissioned(result, holding) if name not in result.matched]
+    )
     kept = _kept(meter, known, found, result, holding, blocks, how.record, edge.clock.now().wall_ms)
     lessons = not_backed(meter, singles, parse(edge.spool.note(note_key(meter.id)), meter))
     return kept._replace(notes=kept.notes | ({note_key(meter.id): text_of(lessons)} if lessons is not None else {}))
 
 
 def not_backed(meter: Meter, singles: Mapping[str, Single], learned: Learned) -> Learned | None:
-    """What the running edge learns of registers that are refused alone: to read across none; None where none is."""
+    """What the running edge learns of registers that are refused alone: not to read them; None where nothing is new."""
     told = learned
     for group in groups_of(meter.profile):
         errors = [singles[point.name].error for point in group.points if point.name in singles]
         error = next((one for one in errors if is_refusal(one)), "")
-        if error and not told.refusal(group):
-            told = told.with_refused(group, error)
+        if error:
+            told = told.with_refused(group, error, lasting=True)
+        elif told.lasts(group):
+            told = told.without(group)
     return None if told == learned else told
 
 
@@ -238,13 +272,18 @@ def check_identity(meter: Meter, known: Known | None, found: Fingerprint) -> Non
     for point in meter.profile.points:
         told = found.fields.get(point.name)
         if point.name == SERIAL and point.expect is not None and told is not None and told != point.expect:
-            raise AnotherMeter(f"meter {meter.id} tells serial {told!r}, its [[meter]] says {point.expect!r}")
+            raise AnotherMeter(
+                f"meter {meter.id} tells serial {told!r}, its [[meter]] says {point.expect!r}; look which meter stands"
+                " there: correct bus, unit or serial of its [[meter]], and where the meter was exchanged explain it:"
+                " hakari edge replace-meter"
+            )
     if not tells_itself(meter, known) and not any(SERIAL in name for name in found.fields) and not meter.identity_proof:
         raise NotAllowed(
             f"meter {meter.id} tells no serial: nothing would show that it was exchanged; write identity_proof = '…'"
             " (the number of its seal, a photograph's file) into its [[meter]]"
         )
-    if known is not None and (known.suspended or differing(known.accepted, found.fields)):
+    suspended = known is not None and known.suspended and not is_spoilt(known)
+    if known is not None and (suspended or differing(known.accepted, found.fields)):
         why = known.suspended or f"{', '.join(differing(known.accepted, found.fields))} changed since it was accepted"
         raise NotAllowed(f"meter {meter.id} is another one ({why}); explain it first: hakari edge replace-meter")
 
@@ -267,8 +306,8 @@ async def _alone(bus: Bus, meter: Meter, point: Point, clock: PlantClock) -> Sin
 
 
 def _check_there(meter: Meter, exchange: Exchange) -> None:
-    if is_silent(exchange):
-        raise MeterSilent(f"meter {meter.id}, unit {meter.unit}, stopped to answer ({exchange.error}); try it again")
+    if is_silent(exchange.error):
+        raise MeterSilent(f"meter {meter.id}, unit {meter.unit}, gives no answer ({exchange.error}); {_ask_why(meter)}")
 
 
 async def read_all(bus: Bus, meter: Meter, clock: PlantClock) -> tuple[dict[str, Reading], list[Raw]]:
@@ -289,7 +328,7 @@ async def _direction(
     """Looks until a counter rose or the time is over; where plant time stands still there is nothing to wait for."""
     before = {name: reading.value for name, reading in first.items() if reading.value is not None}
     seen = direction_of(before, before)
-    if not {POWER, IMPORT, EXPORT} <= before.keys() or not before[POWER] or isinstance(edge.clock, LockstepClock):
+    if not {POWER, IMPORT, EXPORT} <= before.keys() or not before[POWER] or edge.clock.now().sync == LOCKSTEP:
         return seen
     loop = asyncio.get_running_loop()
     until_s = loop.time() + watch_s
@@ -335,7 +374,8 @@ def _kept(
     record: Record,
     wall_ms: int,
 ) -> Inspected:
-    identified = judged(meter, known, found.fields, found.raw, wall_ms)
+    # What was known of it is lost: whoever compares it with its display accepts it as it is.
+    identified = judged(meter, None if is_spoilt(known) else known, found.fields, found.raw, wall_ms)
     notes = {
         commissioned_key(meter.id): text_of_note(note_of(result, record, wall_ms, still_commissioned(result, before)))
     }

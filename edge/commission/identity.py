@@ -6,14 +6,13 @@ changes nothing; what stands in the spool's notes reaches the metering configura
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from hakari.errors import DataProblem
-from hakari.registers.profile import Profile
+from hakari.registers.profile_hash import profile_sha256
 from hakari.wire.configuration import Meter, MeteringConfiguration
 from hakari.wire.leaf import Event
 
@@ -22,8 +21,11 @@ MAX_VALUE_CHARS = 250
 MAX_RAW = 16
 MAX_RAW_CHARS = 800
 MAX_SUSPENDED_CHARS = 300
-SERIAL = "serial"
 FIRST, CHANGED = "identity", "identity-changed"
+NOT_EXAMINED = "not examined since the edge started or the meter moved"
+NOTE_SPOILT = (
+    "the spool's note of its identity is not what was written; hakari edge commission, or replace-meter, settles it"
+)
 
 Fields = dict[str, str]
 Raw = tuple[str, str]
@@ -49,7 +51,7 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
 class Commissioned(msgspec.Struct, frozen=True, omit_defaults=True):
     """Note `commissioned/{meter}`: the points that matched, and with what; anything else there voids it.
 
-    `profile` is the hash of `profile_sha256`, `fingerprint` what the meter told then.
+    `profile` is the hash of `profile_sha256`, `fingerprint` what the meter told then, `place` where the bus was.
     """
 
     profile: str
@@ -60,6 +62,8 @@ class Commissioned(msgspec.Struct, frozen=True, omit_defaults=True):
     points: list[str]
     by: str
     at_ms: int
+    place: str = ""
+    identity_proof: str = ""
 
 
 class Finding(NamedTuple):
@@ -108,21 +112,6 @@ def _read(key: str, note: Note, kind: type[N]) -> N | None:
 def text_of_note(note: Known | Commissioned) -> str:
     """The note as the spool keeps it."""
     return msgspec.json.encode(note).decode()
-
-
-def profile_sha256(profile: Profile) -> str:
-    """The hash (hex) of everything that decides how a profile's words become numbers.
-
-    Notes, page numbers, rates and the expected serial are no part of it: they alter no value.
-    """
-    points = [msgspec.structs.replace(point, every=1, manual="", expect=_expected(point.name, point.expect))
-              for point in profile.points]  # fmt: skip
-    told = {"id": profile.id, "separate": profile.separate, "points": points}
-    return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()
-
-
-def _expected(name: str, expect: str | None) -> str | None:
-    return None if name == SERIAL else expect
 
 
 def differing(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -177,20 +166,38 @@ def raw_data(raw: Iterable[Raw]) -> dict[str, str]:
     }
 
 
-def with_notes(configuration: MeteringConfiguration, note: Note) -> MeteringConfiguration:
-    """`configuration` with what the spool's notes say of its meters: commissioned points and suspensions."""
-    return msgspec.structs.replace(configuration, meters=[_noted(meter, note) for meter in configuration.meters])
+def with_notes(
+    configuration: MeteringConfiguration, note: Note, unexamined: Collection[str] = ()
+) -> MeteringConfiguration:
+    """`configuration` with what the spool's notes say of its meters: commissioned points and suspensions.
+
+    `unexamined` are meters that have yet to show that they are still the ones known: suspended until then.
+    """
+    meters = [_noted(meter, note, unexamined) for meter in configuration.meters]
+    return msgspec.structs.replace(configuration, meters=meters)
 
 
-def _noted(meter: Meter, note: Note) -> Meter:
+def _noted(meter: Meter, note: Note, unexamined: Collection[str]) -> Meter:
     known, done = known_of(meter.id, note), commissioned_of(meter.id, note)
     points = sorted(done.points) if done is not None and holds(done, meter, known) else []
-    return msgspec.structs.replace(meter, commissioned=points, suspended=known.suspended if known else "")
+    suspended = known.suspended if known else ""
+    if not suspended and meter.id in unexamined:
+        suspended = NOT_EXAMINED
+    return msgspec.structs.replace(meter, commissioned=points, suspended=suspended)
 
 
 def holds(done: Commissioned, meter: Meter, known: Known | None) -> bool:
-    """Whether a commissioning was of this meter at this place, read by this very profile."""
-    place = (done.profile, done.bus, done.unit, done.serial)
-    if place != (profile_sha256(meter.profile), meter.bus, meter.unit, meter.serial):
+    """Whether a commissioning was of this very meter at this place, read by this very profile.
+
+    Where nothing is known of the meter's identity, or less than was told then, nobody can say so: it does not hold.
+    """
+    then = (done.profile, done.bus, done.place, done.unit, done.serial, done.identity_proof)
+    now = (meter.bus, meter.place, meter.unit, meter.serial, meter.identity_proof)
+    if known is None or then != (profile_sha256(meter.profile), *now):
         return False
-    return known is None or not differing(done.fingerprint, known.accepted)
+    return all(known.accepted.get(name) == value for name, value in done.fingerprint.items())
+
+
+def is_spoilt(known: Known | None) -> bool:
+    """Whether the meter is suspended because what was known of it is lost, which a commissioning settles."""
+    return known is not None and known.suspended == NOTE_SPOILT

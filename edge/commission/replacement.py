@@ -8,8 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 from edge.commission.commission import number
-from edge.commission.identity import SERIAL, Fields, Known, Raw, raw_data
-from hakari.errors import BadConfiguration, DataProblem
+from edge.commission.identity import Fields, Known, Raw, raw_data
+from hakari.errors import BadConfiguration, DataProblem, Refused
+from hakari.registers.profile_hash import SERIAL
 from hakari.wire.configuration import Meter
 from hakari.wire.leaf import Event
 
@@ -25,6 +26,10 @@ class ReplacementInvalid(BadConfiguration):
 
 class SerialDisagrees(DataProblem):
     """The meter tells another serial than it is said to have."""
+
+
+class NotExchanged(Refused):
+    """The meter is the one that was accepted already."""
 
 
 class Certificate(NamedTuple):
@@ -99,6 +104,18 @@ def check_serial(meter: Meter, new_serial: str, told: Fields) -> None:
         raise ReplacementInvalid(
             f"meter {meter.id}: its [[meter]] still has serial = {meter.serial!r}; write serial = {wanted!r} there"
             " first, so that the new meter is the one that is expected"
+        )
+
+
+def check_new(meter: Meter, known: Known | None, told: Fields) -> None:
+    """Returns where the meter's serial is another one than that accepted last, or nothing tells; NotExchanged else."""
+    if known is None or known.suspended:
+        return
+    serial, before = told.get(SERIAL, meter.serial), known.accepted.get(SERIAL, known.serial)
+    if serial and serial == before:
+        raise NotExchanged(
+            f"meter {meter.id} with serial {serial!r} is the one accepted already, nothing was exchanged; to end its"
+            " commissioning and explain it once more all the same, give --again"
         )
 
 

@@ -1,4 +1,7 @@
-"""A bus as the edge sees it: one request at a time, one exchange back. The port of every transport."""
+"""A bus as the edge sees it, the port of every transport: one request at a time, one exchange back.
+
+What an exchange's `error` says is asked of the functions here; its words stand here and in `hakari.registers.requests`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,20 @@ BACKOFF_MAX_S = 30.0
 TIMEOUT = "timeout"
 CONNECTION = "connection"
 WAITING = f"{CONNECTION} {TIMEOUT}, waiting before the next attempt"
+NOT_TRIED = "not tried: "
+_MISMATCH = "mismatch"
+_EXCEPTION = "exception"
+_CLOSED = (f"{CONNECTION} {TIMEOUT}", f"{CONNECTION}:")
+
+
+def _exceptions(*codes: int) -> tuple[str, ...]:
+    return tuple(f"{_EXCEPTION} {code} " for code in codes)
+
+
+_NOT_THERE = _exceptions(1, 2, 3)
+_REFUSED = _exceptions(2, 3)
+_BUSY = _exceptions(5, 6)
+_GATEWAY = _exceptions(10, 11)
 
 
 class Exchange(NamedTuple):
@@ -29,6 +46,51 @@ class Exchange(NamedTuple):
     wall_ms: int
     mono_ms: int
     round_trip_us: int
+
+
+def is_untried(error: str) -> bool:
+    """Whether nothing was sent: the line itself was not free, or it would have been in vain."""
+    return error.startswith(NOT_TRIED)
+
+
+def is_lost(error: str) -> bool:
+    """Whether there was no connection, or it ended; one meter may be the cause of that."""
+    return error.startswith(CONNECTION)
+
+
+def is_closed(error: str) -> bool:
+    """Whether the line itself cannot be opened: no meter on it is to blame."""
+    return error.startswith(_CLOSED)
+
+
+def is_mismatch(error: str) -> bool:
+    """Whether something came that is no answer to the request."""
+    return error.startswith(_MISMATCH)
+
+
+def is_gateway(error: str) -> bool:
+    """Whether it is a gateway's word that the meter behind it is silent."""
+    return error.startswith(_GATEWAY)
+
+
+def is_silent(error: str) -> bool:
+    """Whether an exchange brought no word from the meter itself; its exceptions are such words, a gateway's are not."""
+    return bool(error) and (not error.startswith(_EXCEPTION) or is_gateway(error))
+
+
+def is_busy(error: str) -> bool:
+    """Whether the meter asks to be asked again (acknowledge, busy)."""
+    return error.startswith(_BUSY)
+
+
+def is_refusal(error: str) -> bool:
+    """Whether the meter says that the request, not the moment, was wrong (illegal data address, illegal data value)."""
+    return error.startswith(_REFUSED)
+
+
+def is_not_there(error: str) -> bool:
+    """Whether the meter says that it has no such register (illegal function too)."""
+    return error.startswith(_NOT_THERE)
 
 
 class Bus(Protocol):

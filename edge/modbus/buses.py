@@ -7,10 +7,8 @@ from edge.modbus.rtu import RtuBus
 from edge.modbus.serial_line import SerialLine
 from edge.modbus.socket_line import SocketLine
 from edge.modbus.tcp import TcpBus
-from edge.modbus.waits import NO_WAITS, Waits, waits_of
+from edge.modbus.waits import NO_WAITS, Waits
 from edge.settings import BusTable
-
-__all__ = ["Waits", "open_bus", "waits_of"]
 
 
 def open_bus(place: BusTable, waits: Waits = NO_WAITS) -> Bus:

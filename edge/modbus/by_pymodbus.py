@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
-from edge.modbus.bus import CONNECTION, TIMEOUT, WAITING, Backoff, Exchange
+from edge.modbus.bus import CONNECTION, TIMEOUT, WAITING, Backoff, Exchange, is_mismatch
 from edge.modbus.frame import HEADER_BYTES, Request, judge, refusal_of
 from edge.modbus.identification import BASIC, IdentifyRequest
 from edge.modbus.waits import Pace, Waits
@@ -22,6 +23,7 @@ from hakari.clock import PlantClock
 from hakari.registers.requests import ReadRequest
 
 PYMODBUS_TIMEOUT_FACTOR = 4
+PYMODBUS_TRANSACTIONS = 65_000
 
 # Every failure is an Exchange's error; pymodbus's own log lines would only repeat it, without a limit.
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
@@ -49,7 +51,7 @@ class _Link:
         )
 
     async def open(self) -> str:
-        """Connects; "" or why not."""
+        """Connects; "" or why not. Each connection begins at a transaction of its own, as `frame.Conversation` says."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 self.usable = await self._client.connect()
@@ -57,6 +59,7 @@ class _Link:
             return f"{CONNECTION} {TIMEOUT}"
         except OSError:
             return CONNECTION
+        self._client.ctx.next_tid = secrets.randbelow(PYMODBUS_TRANSACTIONS)
         return "" if self.usable else CONNECTION
 
     def close(self) -> None:
@@ -131,7 +134,7 @@ class _Link:
 def _verdict(sent: bytes, received: bytes, request: Request) -> str | None:
     """None while bytes are missing, "" for one whole answer and nothing else (an exception too), else "mismatch: …"."""
     found = judge(received, int.from_bytes(sent[:2], "big"), request, lambda _: False)
-    if found is None or found.error.startswith("mismatch"):
+    if found is None or is_mismatch(found.error):
         return found and found.error
     too_many = len(received) - found.used
     return f"mismatch: {too_many} bytes after the answer" if too_many else ""

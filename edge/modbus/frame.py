@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from edge.modbus import identification
+from edge.modbus.bus import is_mismatch
 from edge.modbus.identification import IdentifyRequest
 from hakari.registers.requests import ReadRequest, refusal
 
@@ -69,7 +70,7 @@ def judge(received: bytes, transaction: int, request: Request, older: Callable[[
         return None
     answer = received[HEADER_BYTES:whole]
     problem = refusal_of(request, answer)
-    return Verdict(whole, b"" if problem.startswith("mismatch") else answer, problem)
+    return Verdict(whole, b"" if is_mismatch(problem) else answer, problem)
 
 
 def skipped(received: bytes) -> Verdict | None:
@@ -112,16 +113,17 @@ def _length_problem(length: int, request: Request) -> str:
 class Conversation:
     """The frames of one connection: gives each request its transaction, and each byte that comes its meaning.
 
-    Ids count up over all connections of a bus (`given`: how many there were before) and come back after 65,536
-    requests: some gateways answer on a new connection what was asked on an earlier one. Guaranteed: an answer is handed
-    out only for the request that is waiting, only when its bytes fit in transaction, protocol, length, unit, function
-    and count, and once; a frame of an earlier request is skipped whole; after anything else `doubt` is set for good.
+    Ids count up from `first` over all connections of a bus (`given`: how many there were before) and come back after
+    65,536 requests: some gateways answer on a new connection what was asked on an earlier one. Guaranteed: an
+    answer is handed out only for the request that is waiting, only when its bytes fit in transaction, protocol, length,
+    unit, function and count, and once; a frame of an earlier request of the bus is skipped whole; after anything else
+    `doubt` is set for good.
     """
 
-    def __init__(self, given: int = 0) -> None:
+    def __init__(self, given: int = 0, first: int = 0) -> None:
         self.given = given
         self._request: Request | None = None
-        self._transaction = given % TRANSACTIONS
+        self._transaction = (first + given) % TRANSACTIONS
         self._buffer = b""
         self._prefix = b""
         self._length = 0
@@ -136,7 +138,7 @@ class Conversation:
     def ask(self, request: Request, encoded: bytes) -> bytes:
         """The frame that asks `request` (`encoded`: its unit and PDU); the one before is not waited for any more."""
         self.given += 1
-        self._transaction = transaction = self.given % TRANSACTIONS
+        self._transaction = transaction = (self._transaction + 1) % TRANSACTIONS
         self._request = request
         if isinstance(request, ReadRequest):
             self._prefix = prefix_of(transaction, request)
@@ -152,7 +154,7 @@ class Conversation:
     def take(self, data: bytes) -> tuple[bytes, str] | None:
         """Answer and error for the request that waits, once it is decided; None before that, and for what is skipped.
 
-        An error that begins with "mismatch" is final for the connection. `doubt` is set too where nobody waits.
+        A mismatch is final for the connection. `doubt` is set too where nobody waits.
         """
         if len(data) == self._length and not self._buffer and self._request and data.startswith(self._prefix):
             self._request = None  # what nearly always comes: one good answer, whole and alone
@@ -164,7 +166,7 @@ class Conversation:
             if verdict is None:
                 break
             self._buffer = self._buffer[verdict.used :]
-            if verdict.error.startswith("mismatch"):
+            if is_mismatch(verdict.error):
                 self.doubt = verdict.error
             elif verdict.answer:
                 found, self._request = (verdict.answer, verdict.error), None

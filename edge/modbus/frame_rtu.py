@@ -14,11 +14,11 @@ from edge.modbus import identification
 CRC_START = 0xFFFF
 CRC_POLYNOMIAL = 0xA001
 CRC_BYTES = 2
-MIN_BYTES = 4
 MAX_BYTES = 256
 MAX_BUFFER_BYTES = 2 * MAX_BYTES
 EXCEPTION_BYTES = 5
 ECHO_BYTES = 8
+REQUEST_BYTES = 8
 COUNTED = frozenset((1, 2, 3, 4))
 ECHOING = frozenset((5, 6, 15, 16))
 

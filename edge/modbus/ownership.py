@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from edge.modbus.bus import is_mismatch
 from edge.modbus.frame import Request, refusal_of
 from hakari.registers.requests import ReadRequest
 
@@ -107,7 +108,7 @@ class Ownership:
 
 
 def _fits(request: Request, body: bytes) -> bool:
-    return body[0] == request.unit and not refusal_of(request, body[1:]).startswith("mismatch")
+    return body[0] == request.unit and not is_mismatch(refusal_of(request, body[1:]))
 
 
 def _begins(shape: Shape, beginning: bytes) -> bool:

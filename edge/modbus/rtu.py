@@ -11,11 +11,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from edge.modbus.bus import CONNECTION, TIMEOUT, WAITING, Backoff, Exchange
+from edge.modbus.bus import CONNECTION, NOT_TRIED, TIMEOUT, WAITING, Backoff, Exchange
 from edge.modbus.frame import Request, refusal_of
-from edge.modbus.frame_rtu import Scan, answer_bytes, char_s, frame_of, gap_s, scan
+from edge.modbus.frame_rtu import REQUEST_BYTES, Scan, answer_bytes, char_s, frame_of, gap_s, scan
 from edge.modbus.identification import IdentifyRequest
 from edge.modbus.ownership import Fate, Ownership
+from edge.modbus.strays import Strays
 from edge.modbus.waits import Pace, Waits
 from edge.settings import BusTable
 from hakari.clock import PlantClock
@@ -27,7 +28,6 @@ ECHO_TCP_S = 0.2
 DRAIN_S = 0.05
 IDENTIFICATION_BYTES = 256
 
-NOT_TRIED = "not tried: "
 OLDER = NOT_TRIED + "an answer to an older request may still come"
 NOISY = NOT_TRIED + "the line is not silent"
 
@@ -80,10 +80,11 @@ class RtuBus:
         self._heard = False
         self.noise = 0
         self.late = 0
+        self._strays = Strays(place.device or f"{place.host}:{place.port}")
 
     async def read(self, request: ReadRequest, clock: PlantClock) -> Exchange:
         """One exchange; what goes wrong on the line is its `error`, never an exception."""
-        wire_s = (8 + answer_bytes(request.count)) * self._char_s
+        wire_s = (REQUEST_BYTES + answer_bytes(request.count)) * self._char_s
         return await self._exchange(request, wire_s, clock)
 
     async def identify(self, unit: int, clock: PlantClock, object_id: int = 0) -> Exchange:
@@ -105,6 +106,8 @@ class RtuBus:
                 answer, error = await self._asked(request, wire_s, loop)
                 self._pace.ended(request.unit)
             round_trip_us = int((loop.time() - started_s) * 1_000_000)
+        if self.late or self.noise:
+            self._strays.told(self.late, self.noise, loop.time())
         now = clock.now()
         return Exchange(request.encode(), answer, error, now.wall_ms, now.mono_ms, round_trip_us)
 

@@ -2,17 +2,20 @@
 
 Guaranteed: an answer is taken by the rules of `frame.Conversation`. After a timeout the connection stays and the
 late answer is skipped when it comes, so that a dead unit behind a gateway costs its neighbours nothing; after a timeout
-in the middle of a frame, a mismatch or an unasked frame it is closed and the next request opens a new one.
+in the middle of a frame, a mismatch or an unasked frame it is closed and the next request opens a new one. Each bus
+begins at a random transaction: a gateway may still hold what another process asked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 
 from edge.modbus.bus import CONNECTION, TIMEOUT, WAITING, Backoff, Exchange
-from edge.modbus.frame import Conversation, Request
+from edge.modbus.frame import TRANSACTIONS, Conversation, Request
 from edge.modbus.identification import IdentifyRequest
 from edge.modbus.socket_line import dial, without_delay
+from edge.modbus.strays import Strays
 from edge.modbus.waits import Pace, Waits
 from edge.settings import BusTable
 from hakari.clock import PlantClock
@@ -33,7 +36,10 @@ class TcpBus:
         self._backoff = Backoff(place.timeout_s)
         self._lock = asyncio.Lock()
         self._link: _Link | None = None
+        self._first = secrets.randbelow(TRANSACTIONS)
         self._given = 0
+        self._stale = 0
+        self._strays = Strays(f"{place.host}:{place.port}")
 
     async def read(self, request: ReadRequest, clock: PlantClock) -> Exchange:
         """One exchange; what goes wrong on the wire is its `error`, never an exception."""
@@ -47,6 +53,7 @@ class TcpBus:
         """Gives the connection up; the next request opens a new one."""
         if self._link is not None:
             self._given = self._link.conversation.given
+            self._stale += self._link.conversation.stale
             self._link.close()
         self._link = None
 
@@ -68,6 +75,8 @@ class TcpBus:
                 round_trip_us = int((loop.time() - sent_s) * 1_000_000)
                 if self._pace is not None:
                     self._pace.ended(request.unit)
+                if link.conversation.stale:
+                    self._strays.told(self._stale + link.conversation.stale, 0, loop.time())
         now = clock.now()
         return Exchange(encoded, answer, error, now.wall_ms, now.mono_ms, round_trip_us)
 
@@ -76,7 +85,7 @@ class TcpBus:
         loop = asyncio.get_running_loop()
         if self._backoff.holds(loop.time()):
             return None, WAITING
-        link = _Link(loop, Conversation(self._given))
+        link = _Link(loop, Conversation(self._given, self._first))
         error = await dial(lambda: link, self._place)
         if error:
             self._backoff.failed(loop.time(), error)

@@ -1,8 +1,6 @@
 """How long the fullest slot takes on each bus: pure, from the plan, the line's physics and stated assumptions.
 
-On RTU a character is a start bit, 8 data bits, parity and stop bits; a request has 8, an answer 5 and two for each
-register, and 3.5 characters of silence (1.75 ms above 19200 baud) go before each
-(MODBUS over Serial Line Specification V1.02, 2.5.1).
+On RTU request and answer take their characters on the line, with a silence before each: `edge.modbus.frame_rtu`.
 """
 
 from __future__ import annotations
@@ -10,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from edge.modbus.frame_rtu import REQUEST_BYTES, answer_bytes, char_s, gap_s
 from edge.reads.plan import requests_of
 from edge.settings import BusTable, Settings
 from hakari.errors import BadConfiguration
@@ -19,13 +18,6 @@ from hakari.wire.configuration import Meter, MeteringConfiguration
 # What a meter takes as a rule, and a network that nobody measured. A profile's `answer_ms` is the longest.
 TURNAROUND_MS = 30.0
 ROUND_TRIP_MS = 10.0
-
-REQUEST_CHARS = 8
-ANSWER_CHARS = 5
-SILENT_CHARS = 3.5
-LEAST_SILENCE_MS = 1.75
-FAST_BAUD = 19_200
-PARITY_BITS = {"none": 0, "even": 1, "odd": 1}
 
 
 class CycleTooLong(BadConfiguration):
@@ -113,9 +105,8 @@ def request_ms(bus: BusTable, profile: Profile, words: int, *, slowest: bool = F
     turnaround_ms = max(usual_ms, profile.answer_ms) if slowest else min(usual_ms, profile.answer_ms or usual_ms)
     if bus.kind == "tcp":
         return turnaround_ms + profile.request_gap_ms
-    char_ms = 1000 * (1 + 8 + PARITY_BITS[bus.parity] + bus.stop_bits) / bus.baud_rate
-    silence_ms = LEAST_SILENCE_MS if bus.baud_rate > FAST_BAUD else SILENT_CHARS * char_ms
-    wire_ms = (REQUEST_CHARS + ANSWER_CHARS + 2 * words) * char_ms + 2 * silence_ms
+    physics = bus.baud_rate, bus.parity, bus.stop_bits
+    wire_ms = 1000 * ((REQUEST_BYTES + answer_bytes(words)) * char_s(*physics) + 2 * gap_s(*physics))
     network_ms = ROUND_TRIP_MS if bus.kind == "rtu-over-tcp" else 0.0
     return wire_ms + turnaround_ms + profile.request_gap_ms + network_ms
 

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator
 
 import msgspec
 
+from edge.modbus.bus import is_refusal
 from hakari.registers.groups import Group
 from hakari.wire.configuration import Meter
 
@@ -21,17 +22,21 @@ MAX_KEPT = 256
 MAX_WHAT_CHARS = 2000
 ASK_AGAIN_MS = 3_600_000
 STOPPED = "stopped"
-REFUSALS = ("exception 2 ", "exception 3 ")
 Place = tuple[str, int, int]
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Registers [start, end) of `table` that are refused even alone, and by which error."""
+    """Registers [start, end) of `table` that are refused even alone, and by which error.
+
+    A `lasting` one was refused point by point when the meter was commissioned: a longer read that succeeds proves
+    nothing, so that only another commissioning lifts it.
+    """
 
     table: str
     start: int
     end: int
     error: str
+    lasting: bool = False
 
 
 class Learned(msgspec.Struct, frozen=True):
@@ -53,6 +58,10 @@ class Learned(msgspec.Struct, frozen=True):
         """The error with which the meter refuses `group` alone, "" where it does not."""
         return next((one.error for one in self.refused if _place(one) == _place(group)), "")
 
+    def lasts(self, group: Group) -> bool:
+        """Whether `group` is not asked at all until the meter is commissioned again."""
+        return any(one.lasting for one in self.refused if _place(one) == _place(group))
+
     def with_cut(self, group: Group) -> Learned:
         """No request reaches into `group` from before it any more."""
         if self.cuts_before(group) or len(self.cuts) >= MAX_KEPT:
@@ -63,12 +72,12 @@ class Learned(msgspec.Struct, frozen=True):
         """No request of more than `words` registers any more."""
         return msgspec.structs.replace(self, max_words=min(words, self.max_words or words))
 
-    def with_refused(self, group: Group, error: str) -> Learned:
-        """`group` is asked once an hour only."""
+    def with_refused(self, group: Group, error: str, *, lasting: bool = False) -> Learned:
+        """`group` is asked once an hour only, a `lasting` one never."""
         others = self.without(group).refused
         if len(others) >= MAX_KEPT:
             return self
-        one = Refused(group.table, group.start, group.end, error)
+        one = Refused(group.table, group.start, group.end, error, lasting)
         return msgspec.structs.replace(self, refused=tuple(sorted((*others, one), key=_place)))
 
     def without(self, group: Group) -> Learned:
@@ -82,7 +91,7 @@ NOTHING = Learned()
 
 def digest_of(meter: Meter) -> str:
     """What changes as soon as another meter, or another profile, may stand there."""
-    text = msgspec.json.encode((meter.profile, meter.bus, meter.unit, meter.serial))
+    text = msgspec.json.encode((meter.profile, meter.bus, meter.unit, meter.serial, meter.place))
     return hashlib.sha256(text).hexdigest()
 
 
@@ -99,11 +108,6 @@ def parse(text: str, meter: Meter) -> Learned:
 def text_of(learned: Learned) -> str:
     """What is to be kept of it."""
     return msgspec.json.encode(learned).decode()
-
-
-def is_refusal(error: str) -> bool:
-    """Whether an error says that the request, not the moment, was wrong."""
-    return error.startswith(REFUSALS)
 
 
 Search = Generator[tuple[Group, ...], str, Learned]

@@ -12,35 +12,27 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from edge.modbus.bus import Bus, Exchange
+from edge.modbus.bus import NOT_TRIED, Bus, Exchange, is_busy, is_closed, is_refusal, is_silent, is_untried
 from edge.reads.breaker import Breaker
-from edge.reads.learned import ASK_AGAIN_MS, STOPPED, Learned, is_refusal, news, search
+from edge.reads.learned import ASK_AGAIN_MS, STOPPED, Learned, news, search
 from edge.reads.plan import Planned, is_due, planned_for, planned_of
 from hakari.clock import PlantClock
 from hakari.registers.requests import ReadRequest
 from hakari.wire.configuration import Meter
 from hakari.wire.leaf import Block
 
-NOT_TRIED = "not tried: "
 NO_TIME = f"{NOT_TRIED}no time left in this slot"
 NOT_ASKED = "not asked: "
 MAX_ERROR_CHARS = 200
-# A gateway's word that the meter behind it is silent; the other exceptions come from the meter itself.
-SILENT = ("exception 10 ", "exception 11 ")
-BUSY = ("exception 5 ", "exception 6 ")
-# The line itself cannot be opened: no meter on it is to blame. Another "connection…" may be one meter's doing.
-CLOSED = ("connection timeout", "connection:")
 BUSY_PAUSE_MS = 200
 MAX_ORDERS = 64
 
 
-def next_slot(now_ms: int, interval_ms: int) -> int:
-    """The first slot after `now_ms`: slots are the whole multiples of `interval_ms` in UTC."""
-    return (now_ms // interval_ms + 1) * interval_ms
-
-
 def following(last_ms: int, now_ms: int, interval_ms: int, late_ms: int) -> int:
-    """The slot to take after slot `last_ms`: one that began while that was read is taken at most `late_ms` late."""
+    """The slot to take after slot `last_ms`: one that began while that was read is taken at most `late_ms` late.
+
+    Slots are the whole multiples of `interval_ms` in UTC.
+    """
     begun_ms = now_ms // interval_ms * interval_ms
     late = now_ms - begun_ms <= min(late_ms, interval_ms // 2)
     return begun_ms if begun_ms > last_ms > 0 and late else begun_ms + interval_ms
@@ -56,11 +48,6 @@ def slots_skipped(began_ms: int, took_ms: int, interval_ms: int, late_ms: int) -
     passed = slots_within(began_ms, took_ms, interval_ms)
     ended_ms = began_ms + took_ms
     return passed - (passed > 0 and following(began_ms, ended_ms, interval_ms, late_ms) <= ended_ms)
-
-
-def is_silent(answer: bytes, error: str) -> bool:
-    """Whether an exchange brought no word from the meter itself."""
-    return bool(error) and (not answer or error.startswith(SILENT))
 
 
 class Unit:
@@ -88,12 +75,16 @@ class Unit:
 
 
 class _Ask(NamedTuple):
-    """A planned request at its place among the line's blocks; `unasked` is the error when it is not asked."""
+    """A planned request at its place among the line's blocks.
+
+    `unasked` is the error when it is not asked, which `never` happens for what a commissioning found not backed.
+    """
 
     unit: Unit
     planned: Planned
     place: int
     unasked: str
+    never: bool
 
 
 class _Order(NamedTuple):
@@ -149,8 +140,10 @@ def _ordered(planned: Iterable[tuple[Unit, tuple[Planned, ...]]], slot: int) -> 
     for unit, requests in planned:
         for one in requests:
             if is_due(one.rates, slot):
-                unasked = f"{NOT_ASKED}{one.refusal}; asked again once an hour" if one.refusal else ""
-                asks.append(_Ask(unit, one, len(asks), unasked))
+                never = bool(one.refusal) and unit.learned.lasts(one.groups[0])
+                until = "not backed, see its commissioning" if never else "asked again once an hour"
+                unasked = f"{NOT_ASKED}{one.refusal}; {until}" if one.refusal else ""
+                asks.append(_Ask(unit, one, len(asks), unasked, never))
     return _Order(tuple(sorted(asks, key=lambda ask: not ask.planned.counter)), len(asks))
 
 
@@ -196,7 +189,7 @@ class _Slot:
     async def _pass(self, asks: Iterable[_Ask]) -> None:
         for ask in asks:
             unit = ask.unit
-            if ask.unasked and self._now_ms < unit.ask_refused_ms:
+            if ask.never or (ask.unasked and self._now_ms < unit.ask_refused_ms):
                 self._skip(ask, ask.unasked)
             elif why := self._closed or unit.silence:
                 self._skip(ask, why)
@@ -217,14 +210,14 @@ class _Slot:
         if not error:
             unit.answers = True
             unit.longest = max(unit.longest, ask.planned.request.count)
-        elif error.startswith(CLOSED):
+        elif is_closed(error):
             self._closed = NOT_TRIED + error.partition(";")[0]
-        elif error.startswith(NOT_TRIED):  # the line itself was not free; the meter is not to blame
+        elif is_untried(error):  # the line itself was not free; the meter is not to blame
             self._busy.append(ask)
-        elif is_silent(exchange.answer, error):
+        elif is_silent(error):
             unit.silence = NOT_TRIED + error
             unit.breaker.silent(self._began_ms, error)
-        elif error.startswith(BUSY):
+        elif is_busy(error):
             self._busy.append(ask)
         elif is_refusal(error) and not ask.unasked:
             self._refused.append((ask, error))
@@ -291,7 +284,7 @@ class _Slot:
         if not exchange.error:
             unit.answers = True
             unit.longest = max(unit.longest, part.request.count)
-        elif is_silent(exchange.answer, exchange.error):
+        elif is_silent(exchange.error):
             unit.silence = NOT_TRIED + exchange.error
             unit.breaker.silent(self._began_ms, exchange.error)
         return exchange.error
@@ -304,14 +297,16 @@ class _Slot:
     async def _probe(self, unit: Unit, asks: Sequence[_Ask]) -> None:
         """One request to a suspect meter; where it is answered, all the others of the slot too."""
         breaker, began_ms = unit.breaker, self._began_ms
+        await self._pass(ask for ask in asks if ask.never)
+        asks = [ask for ask in asks if not ask.never]
         fits = self._has_ms(self._line.timeout_ms) or breaker.overdue(began_ms)
-        if self._closed or not fits or not breaker.due(began_ms):
+        if not asks or self._closed or not fits or not breaker.due(began_ms):
             for ask in asks:
                 self._skip(ask, self._closed or NOT_TRIED + breaker.error)
             return
         unit.ask_refused_ms = 0  # a meter that comes back may be another one, or set otherwise
         error = await self._ask(asks[0])
-        if error.startswith(NOT_TRIED):
+        if is_untried(error):
             unit.silence, self._busy = error, []
         elif not unit.silence and not self._closed:
             breaker.answered()

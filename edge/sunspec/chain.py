@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import NamedTuple
 
+from edge.modbus.bus import is_silent
 from edge.sunspec.definitions import COMMON_MODEL, END_MODEL, HEADER_WORDS, SUNSPEC_MARK, Definition
 from hakari.errors import DataProblem, NotReachable
 
@@ -19,8 +20,6 @@ MAX_MODELS = 100
 MAX_REPEATS = 64
 ADDRESS_SPACE = 65_536
 NOT_IMPLEMENTED = 0xFFFF
-EXCEPTION = "exception"
-GATEWAY_SILENT = ("exception 10 ", "exception 11 ")  # a gateway's word on a device that does not answer it
 
 
 class NotSunSpec(DataProblem):
@@ -118,7 +117,7 @@ def _base(bases: Sequence[int]) -> Generator[Ask, Heard, int]:
     for base, one in heard.items():
         by_answer.setdefault(one.error or f"{_number(one.words):#010x}", []).append(str(base))
     told = "; ".join(f"{', '.join(at)}: {answer}" for answer, at in by_answer.items())
-    if all(_silent(one.error) for one in heard.values()):
+    if all(is_silent(one.error) for one in heard.values()):
         raise DeviceSilent(f"the device does not answer at {told}; check address, unit and cabling")
     raise NotSunSpec(
         f"no SunSpec mark {SUNSPEC_MARK:#010x} at {told}; this device or unit has no SunSpec map, or its manual names"
@@ -126,16 +125,11 @@ def _base(bases: Sequence[int]) -> Generator[Ask, Heard, int]:
     )
 
 
-def _silent(error: str) -> bool:
-    """Whether an error is no word of the device itself."""
-    return bool(error) and (not error.startswith(EXCEPTION) or error.startswith(GATEWAY_SILENT))
-
-
 def _unheard(heard: Heard, address: int) -> str:
     """Why the chain breaks off at `address`, "" when it goes on; DeviceSilent when the device said nothing."""
     if not heard.error:
         return ""
-    if _silent(heard.error):
+    if is_silent(heard.error):
         raise DeviceSilent(f"the device stops answering at register {address} ({heard.error}); try again")
     return f"it breaks off at register {address}: {heard.error}"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from edge.modbus.bus import Bus, Exchange
-from edge.reads.once import ask, is_silent
+from edge.modbus.bus import Bus, Exchange, is_silent
+from edge.reads.once import ask
 from edge.sunspec.chain import Ask, Chain, Heard, walk
 from edge.sunspec.definitions import Definition
 from hakari.clock import PlantClock
@@ -35,7 +35,7 @@ async def _heard(bus: Bus, unit: int, asked: Ask, clock: PlantClock) -> Heard:
     request = ReadRequest(unit, HOLDING, asked.address, asked.registers)
     for _ in range(ATTEMPTS):
         (exchange,) = await ask(bus, (request,), clock)
-        if not is_silent(exchange):
+        if not is_silent(exchange.error):
             break
     return Heard(_words(exchange), exchange.error)
 

@@ -10,12 +10,11 @@ import fcntl
 import os
 import socket
 
-from edge.modbus.bus import CONNECTION
+from edge.modbus.bus import is_gateway, is_lost, is_mismatch
 from edge.settings import BusTable
 from edge.tools.target import shown_target
 
 CONNECT_S = 3.0
-GATEWAY = ("exception 10 ", "exception 11 ")
 _UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 _SERIAL = {
     errno.ENOENT: "there is no such device; see `ls /dev/serial/by-id/`, and whether the adapter is plugged in",
@@ -78,12 +77,12 @@ def _device_problem(device: str) -> str:
 
 def meaning_of(error: str, bus: BusTable, unit: int) -> str:
     """What an exchange's `error` says of the meter at `unit`, and what to do; for a line that does open."""
-    if error.startswith(GATEWAY):
+    if is_gateway(error):
         return (
             f"the gateway answers and says that unit {unit} does not ({error}); see the unit number, the RS-485 wires"
             " (A and B exchanged?), and the speed and parity that gateway and meter are set to"
         )
-    if error.startswith("mismatch"):
+    if is_mismatch(error):
         return (
             f"something answers, and it is no answer to what was asked ({error}); see whether"
             f" {'another program or master is on the line' if bus.kind == 'rtu' else _other_kind(bus)}"
@@ -106,7 +105,7 @@ def _other_kind(bus: BusTable) -> str:
 
 def why_silent(error: str, bus: BusTable, unit: int) -> str:
     """One sentence on a unit that gave no word: what is wrong with a lost line, else what the error means."""
-    if error.startswith(CONNECTION):
+    if is_lost(error):
         problem = line_problem(bus)
         if problem:
             return problem

@@ -6,17 +6,17 @@ import contextlib
 import hashlib
 import math
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from edge import settings
-from edge.commission.identity import with_notes
 from edge.reads import cycle
 from edge.reads.plan import MEASURED, Planned, planned_of
+from edge.reload import configuration_in_force
 from edge.settings import Settings
+from edge.spool_peek import SpoolUnread, peek
 from edge.trust import trusted
 from hakari.cli.output import table
 from hakari.errors import BadConfiguration, HakariError
@@ -94,7 +94,7 @@ def check(path: Path, environ: Mapping[str, str]) -> CheckReport:
     if refused:
         return CheckReport(edge=edge_id, refused=refused)
     spool = within(path.parent, told.edge.spool)
-    configuration = with_notes(settings.metering_configuration(told, path.parent), _notes(spool))
+    configuration = in_force(told, path.parent)
     meters = [_meter(meter) for meter in configuration.meters]
     a_day, free = bytes_a_day(configuration, told.edge.batch_samples), _free_bytes(spool, told.edge.min_free_mb)
     return CheckReport(
@@ -112,8 +112,19 @@ def check(path: Path, environ: Mapping[str, str]) -> CheckReport:
         ring_bytes=a_day * told.edge.ring_days,
         free_bytes=free,
         spool_days=round(free / a_day, 1),
-        warnings=[*cycle.warnings(told, configuration), *_doubts(configuration), *_room(told, a_day, free)],
+        warnings=[
+            *cycle.warnings(told, configuration),
+            *_late(told),
+            *_doubts(configuration),
+            *_room(told, a_day, free),
+        ],
     )
+
+
+def in_force(told: Settings, folder: Path) -> MeteringConfiguration:
+    """The settings' meters with what the spool, which may be in use, says of them."""
+    base = settings.metering_configuration(told, folder)
+    return configuration_in_force(base, _notes(within(folder, told.edge.spool))).configuration
 
 
 def _refusals(told: Settings, folder: Path) -> Iterator[str]:
@@ -131,6 +142,15 @@ def _refusals(told: Settings, folder: Path) -> Iterator[str]:
     else:
         if configuration.interval_ms > 0:
             yield from cycle.problems(told, configuration)
+        yield from _too_long(told, folder, configuration)
+
+
+def _too_long(told: Settings, folder: Path, base: MeteringConfiguration) -> Iterator[str]:
+    """Why what `edge run` would log at its start cannot be logged."""
+    try:
+        configuration_in_force(base, _notes(within(folder, told.edge.spool)))
+    except HakariError as error:
+        yield str(error)
 
 
 def _distrust(told: Settings, folder: Path) -> Iterator[str]:
@@ -141,6 +161,17 @@ def _distrust(told: Settings, folder: Path) -> Iterator[str]:
         yield str(error)
 
 
+def _late(told: Settings) -> Iterator[str]:
+    """On which lines listening for late answers lets slots pass."""
+    for bus in told.buses:
+        if bus.kind != "tcp" and bus.late_s >= told.edge.interval_s:
+            yield (
+                f"bus {bus.id}: a serial line is listened to for late_s = {bus.late_s:g} before its first request, when"
+                " the edge starts or its settings open the line anew, which costs slots of [edge].interval_s ="
+                f" {told.edge.interval_s}; shorten late_s or lengthen interval_s"
+            )
+
+
 def _doubts(configuration: MeteringConfiguration) -> Iterator[str]:
     """Which readings would not count, and which meters could be exchanged unseen."""
     for meter in configuration.meters:
@@ -149,9 +180,9 @@ def _doubts(configuration: MeteringConfiguration) -> Iterator[str]:
         if meter.suspended:
             yield f"meter {meter.id} is {meter.doubt(measured[0])}; none of its readings counts until that is settled"
         elif doubted:
-            few = "all" if len(doubted) == len(measured) else ", ".join(doubted)
+            few = "all points" if len(doubted) == len(measured) else f"the points {', '.join(doubted)}"
             yield (
-                f"meter {meter.id}: readings of {few} points count only after `hakari edge commission`, since profile"
+                f"meter {meter.id}: readings of {few} count only after `hakari edge commission`, since profile"
                 f" {meter.profile.id} was never proven on a meter"
             )
         if not meter.identity_proof and not any(point.kind == "identity" for point in meter.profile.points):
@@ -163,6 +194,11 @@ def _doubts(configuration: MeteringConfiguration) -> Iterator[str]:
 
 def _room(told: Settings, a_day: int, free: int) -> Iterator[str]:
     needed = a_day * told.edge.ring_days
+    if not free and told.edge.min_free_mb:
+        yield (
+            f"[edge].min_free_mb = {told.edge.min_free_mb} leaves no room on the spool's disk: nothing would be"
+            " sampled; free space, lower min_free_mb or take a larger disk"
+        )
     if needed > free:
         yield (
             f"the ring of [edge].ring_days = {told.edge.ring_days} takes up to {needed / MB:.0f} MB, the spool's disk"
@@ -176,19 +212,10 @@ def _free_bytes(spool: Path, reserve_mb: int) -> int:
 
 
 def _notes(spool: Path) -> Callable[[str], str]:
-    """The notes of a spool that may be in use; "" for each where there is none yet."""
-
-    def note(key: str) -> str:
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(spool)) as db:
-            rows = db.execute("SELECT value FROM note WHERE key=?", (key,)).fetchall()
-            return str(rows[0][0]) if rows else ""
-        return ""
-
-    return note
-
-
-def _opened(spool: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{spool.absolute().as_uri()}?mode=ro", uri=True)
+    """The notes of a spool that may be in use; "" for each where there is none yet, or one that is not whole."""
+    with contextlib.suppress(SpoolUnread):
+        return peek(spool).note
+    return lambda _: ""
 
 
 def _meter(meter: Meter) -> MeterReport:

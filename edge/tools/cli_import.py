@@ -25,6 +25,9 @@ ADDRESSING = ("zero-based", "one-based", "modicon")
 @click.option("--table", "table_", type=click.Choice(get_args(Table)), default="holding", show_default=True)
 @click.option("--counter", "counters", multiple=True, metavar="NAME", help="A point that counts on. Repeatable.")
 @click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help="Another name for a point. Repeatable.")
+@click.option(
+    "--names", type=click.Path(path_type=Path), help="A .csv of two columns, name as in the list and identifier."
+)
 @click.option("--sheet", default="", help="Which sheet, where several hold point lists.")
 @click.option("--encoding", default="", help="Of a .csv that is not UTF-8, such as cp932 for Shift-JIS.")
 @click.option(
@@ -34,13 +37,18 @@ ADDRESSING = ("zero-based", "one-based", "modicon")
 def import_points(*, file: Path, out: Path | None, as_json: bool, **options: Any) -> int:  # noqa: ANN401 - as named above
     """Turn a point list FILE (.xlsx or .csv) into a profile, and show the [[meter]] table that uses it.
 
-    The list needs columns for name, address and type; unit, gain, function, word order, length, counter and
-    description are read where they are there, by their usual names in English and Japanese. Nothing is guessed: what
-    the list leaves open is refused, all of it at once, with exit code 3, and nothing is written.
+    The list needs columns for name (点名), address (アドレス, レジスタ番号) and type (データ型); identifier
+    (識別子, ID), unit, gain, function, word order, length, counter and description are read where they are there, by
+    their usual names in English and Japanese; a header that lacks one is refused with the words that are accepted. A
+    point is called by its identifier, which is of a-z, 0-9 and _: from that column, from --names or from --rename, else
+    from its name. Nothing is guessed: what the list leaves open is refused, all of it at once, with exit code 3, and
+    nothing is written. Rows that are spare (予備) and have no address or no type are skipped and said.
     """
     from edge.tools.importing import imported  # noqa: PLC0415 - loaded with its command
 
     done = imported(file, out, options)
+    for row in done.skipped:
+        click.echo(f"skipped, spare: {printable(row)}", err=True)
     for header in done.ignored:
         click.echo(f"ignored column: {printable(header)}", err=True)
     if done.refused:

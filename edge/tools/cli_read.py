@@ -111,7 +111,7 @@ def read(  # noqa: PLR0913 - one argument an option
         reader = by_target(place, wanted, timeout_s, raw=raw)
     else:
         reader = by_config(Path(place), meter_id or "", os.environ, raw=raw)
-    if reader.place.kind == "rtu":
+    if reader.place.kind != "tcp":
         click.echo(f"listening on the line for {reader.place.late_s:g} s first", err=True)
     return asyncio.run(_read(reader, watch_s, times, as_json=as_json))
 

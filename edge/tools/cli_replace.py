@@ -33,6 +33,7 @@ class ReplaceReport(msgspec.Struct, frozen=True):
 @click.option("--why", required=True, help="Why it was exchanged.")
 @click.option("--by", required=True, help="Who exchanged it.")
 @click.option("--certificate", "files", multiple=True, type=click.Path(path_type=Path), help="A calibration's file.")
+@click.option("--again", is_flag=True, help="Explain a meter once more that was explained with this serial already.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def replace_meter(  # noqa: PLR0913, PLR0917 - one argument an option
     config: Path,
@@ -43,6 +44,7 @@ def replace_meter(  # noqa: PLR0913, PLR0917 - one argument an option
     why: str,
     by: str,
     files: tuple[Path, ...],
+    again: bool,
     as_json: bool,
 ) -> None:
     """Explain that another meter stands at a place, in the log of the stopped edge of CONFIG.
@@ -52,13 +54,16 @@ def replace_meter(  # noqa: PLR0913, PLR0917 - one argument an option
     for key, text, limit in (("why", why, MAX_WHY_CHARS), ("by", by, MAX_NAME_CHARS), ("new-serial", new_serial, 64)):
         if len(text) > limit:
             raise ReplacementInvalid(f"--{key} has {len(text)} characters, limit {limit}; shorten it")
-    event = asyncio.run(_replace(config, meter_id, old_final, new_start, new_serial, why, by, _certificates(files)))
+    certificates = _certificates(files)
+    event = asyncio.run(
+        _replace(config, meter_id, old_final, new_start, new_serial, why, by, certificates, again=again)
+    )
     lines = [f"{name}: {printable(text)}" for name, text in event.items() if not name.startswith("raw.")]
     lines.append(f"logged; commission the new meter: hakari edge commission {config} --meter {meter_id}")
     show(ReplaceReport(meter_id, event), "\n".join(lines), as_json)
 
 
-async def _replace(
+async def _replace(  # noqa: PLR0913 - one argument an option
     config: Path,
     meter_id: str,
     old_final: Sequence[str],
@@ -67,10 +72,12 @@ async def _replace(
     why: str,
     by: str,
     certificates: list[Certificate],
+    *,
+    again: bool,
 ) -> dict[str, str]:
     from edge.commission.commissioning import fingerprint_of, stopped_edge, where  # noqa: PLC0415 - loaded with its command
     from edge.commission.identity import commissioned_key, identity_key, known_of, text_of_note  # noqa: PLC0415
-    from edge.commission.replacement import Replacement, check_serial, checked, explained  # noqa: PLC0415
+    from edge.commission.replacement import Replacement, check_new, check_serial, checked, explained  # noqa: PLC0415
 
     async with stopped_edge(config, os.environ) as edge:
         (meter,) = edge.meters([meter_id])
@@ -83,6 +90,8 @@ async def _replace(
         check_serial(meter, new_serial, told.fields)
         said = Replacement(final, start, new_serial, why, by, certificates)
         known = known_of(meter.id, edge.spool.note)
+        if not again:
+            check_new(meter, known, told.fields)
         accepted, event = explained(meter, known, told.fields, told.raw, said, edge.clock.now().wall_ms)
         edge.record({identity_key(meter.id): text_of_note(accepted), commissioned_key(meter.id): ""}, [event])
         return event.data

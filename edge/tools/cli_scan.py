@@ -11,15 +11,11 @@ import click
 import msgspec
 
 from hakari.cli.output import show
-from hakari.errors import DATA_PROBLEM, Refused
+from hakari.errors import DATA_PROBLEM
 from hakari.registers.profile import Table
 
 TIMEOUT_S = 0.3
-FILE_MODE = 0o644
-
-
-class FileTaken(Refused):
-    """The file to be written is there already."""
+PROGRESS_LINES = 10
 
 
 @click.command()
@@ -31,9 +27,22 @@ class FileTaken(Refused):
     "--address", type=click.IntRange(0, 65535), default=0, show_default=True, help="The register asked first."
 )
 @click.option("--write", "out", type=click.Path(path_type=Path), help="Write [[bus]] and [[meter]] tables to review.")
+@click.option(
+    "--guess/--no-guess",
+    default=None,
+    help="Whether to try which profiles could be read where a unit does not say what it is; over TCP it does.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def scan(
-    *, target: str, units: str, timeout_s: float, table_: Table, address: int, out: Path | None, as_json: bool
+    *,
+    target: str,
+    units: str,
+    timeout_s: float,
+    table_: Table,
+    address: int,
+    out: Path | None,
+    guess: bool | None,
+    as_json: bool,
 ) -> int:
     """Find the units that answer on TARGET, and ask each what it is. Needs no settings and only reads.
 
@@ -45,27 +54,38 @@ def scan(
     serial line first. Ends with 5 when no unit answers, with 4 when the line itself cannot be opened.
     """  # noqa: D301 - \b is click's
     from edge.tools import scan as thinking  # noqa: PLC0415 - loaded with its command
-    from edge.tools.scanning import Question, scanned  # noqa: PLC0415
+    from edge.tools.output_file import check_free, write_free  # noqa: PLC0415
+    from edge.tools.scanning import ASKED_TIMEOUT_S, Question, reads_a_unit, scanned  # noqa: PLC0415
     from edge.tools.target import parse_target, shown_target  # noqa: PLC0415
-    from hakari.log.keyfile import write_new  # noqa: PLC0415
 
     bus, wanted = parse_target(target, timeout_s), thinking.units_of(units)
-    if out is not None and out.exists():
-        raise FileTaken(f"file {out} exists and is not overwritten; choose another name or move it")
+    check_free(out)
+    reads_s = max(timeout_s, ASKED_TIMEOUT_S)
+    guesses = bus.kind == "tcp" if guess is None else guess
+    reads = reads_a_unit(guesses=guesses)
+    # A line of its own is listened to twice: before the units are asked, and before they are asked who they are.
+    listens_s = 0.0 if bus.kind == "tcp" else 2 * bus.late_s
     _say(
         f"asking {len(wanted)} units at {shown_target(bus)} for {table_} register {address}, {timeout_s:g} s each:"
-        f" at most {len(wanted) * timeout_s:.0f} s, then who they are"
+        f" at most {len(wanted) * timeout_s + listens_s:.0f} s, then each unit found for who it is: about"
+        f" {reads} reads, {reads * reads_s:.0f} s where it answers none of them"
     )
-    if bus.kind == "rtu":
-        _say(f"a serial line is listened to for {bus.late_s:g} s first, so that no answer of another master is taken")
-    report = asyncio.run(scanned(bus, wanted, Question(table_, address), _progress))
+    if bus.kind != "tcp":
+        _say(
+            f"the line is listened to for {bus.late_s:g} s before each of the two, so that no answer of another master"
+            " is taken"
+        )
+        if not guesses:
+            _say("which profiles could be read is not tried on a line as slow as this; --guess tries them all")
+    first = Question(table_, address)
+    report = asyncio.run(scanned(bus, wanted, first, _quiet if as_json else _progress, guesses=guesses))
     _clear()
     _say(
         f"asked {report.units_asked} units in {report.took_s:g} s; what needs longer than {timeout_s:g} s to answer is"
         " not seen: --timeout 1 finds it"
     )
     if out is not None and report.found:
-        write_new(out, thinking.settings_text(bus, report.found).encode(), FILE_MODE)
+        write_free(out, thinking.settings_text(bus, report.found))
         report = msgspec.structs.replace(report, written=str(out))
         _say(f"wrote {out}; review it")
     show(report, thinking.shown(report), as_json)
@@ -77,8 +97,15 @@ def _say(text: str) -> None:
 
 
 def _progress(done: int, of: int, what: str) -> None:
+    """One line that changes; without a terminal some lines, each whole."""
     if sys.stderr.isatty():
         click.echo(f"\r\x1b[K{done}/{of} {what}", nl=False, err=True)
+    elif done % max(1, of // PROGRESS_LINES) == 0:
+        _say(f"{done}/{of} {what}")
+
+
+def _quiet(done: int, of: int, what: str) -> None:
+    """For who reads JSON."""
 
 
 def _clear() -> None:

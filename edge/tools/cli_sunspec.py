@@ -9,14 +9,10 @@ import click
 import msgspec
 
 from hakari.cli.output import printable, show, table
-from hakari.errors import DATA_PROBLEM, BadConfiguration
+from hakari.errors import DATA_PROBLEM
 
 MAX_ADDRESS = 65_535
 TIMEOUT_S = 1.0
-
-
-class ProfileFileTaken(BadConfiguration):
-    """The file that a profile is to be written to exists, or cannot be written."""
 
 
 class ModelReport(msgspec.Struct, frozen=True):
@@ -92,11 +88,12 @@ def sunspec(
 
     Ends with 4 when the device does not answer, with 5 when it has no SunSpec map or a request fails.
     """  # noqa: D301 - \b is click's
-    if out is not None and out.exists():
-        raise ProfileFileTaken(f"--out {out} exists and is not overwritten; name another file or remove it")
+    from edge.tools.output_file import check_free, write_free  # noqa: PLC0415 - loaded with its command
+
+    check_free(out)
     report = asyncio.run(_report(target, unit, bases, timeout_s, only_available=only_available))
     if out is not None:
-        _write(out, report.profile)
+        write_free(out, report.profile)
         report = msgspec.structs.replace(report, file=str(out))
     show(report, _shown(report), as_json)
     changed = any(one.reason.startswith("identity") for one in report.points)
@@ -106,7 +103,8 @@ def sunspec(
 async def _report(
     target: str, unit: int, bases: tuple[int, ...], timeout_s: float, *, only_available: bool
 ) -> SunSpecReport:
-    from edge.reads.once import ask, opened  # noqa: PLC0415 - loaded with its command
+    from edge.modbus.buses import open_bus  # noqa: PLC0415 - loaded with its command
+    from edge.reads.once import ask  # noqa: PLC0415 - loaded with its command
     from edge.reads.plan import requests_of  # noqa: PLC0415
     from edge.sunspec.chain import BASES  # noqa: PLC0415
     from edge.sunspec.definitions import definitions  # noqa: PLC0415
@@ -118,7 +116,7 @@ async def _report(
     from hakari.clock import SystemClock  # noqa: PLC0415
     from hakari.registers.decode import BAD_SCALE, NOT_AVAILABLE  # noqa: PLC0415
 
-    bus, clock, known = opened(parse_target(target, timeout_s)), SystemClock(), definitions()
+    bus, clock, known = open_bus(parse_target(target, timeout_s)), SystemClock(), definitions()
     try:
         chain = await chain_of(bus, unit, clock, known, bases or BASES)
         profile = profile_of(chain, known)
@@ -154,14 +152,6 @@ async def _report(
         notes=profile.notes,
         profile=toml_of(profile),
     )
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise ProfileFileTaken(f"--out {path} cannot be written: {error.strerror}; name another file") from error
 
 
 def _shown(report: SunSpecReport) -> str:

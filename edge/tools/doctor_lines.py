@@ -13,7 +13,9 @@ import paho.mqtt.client as paho
 from cryptography import x509
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.reads.once import ask, is_silent, opened, waits_for
+from edge.modbus.bus import is_silent
+from edge.modbus.buses import open_bus
+from edge.reads.once import ask, waits_for
 from edge.reads.plan import MeterPlan, plan_of
 from edge.settings import BusTable, Settings, edge_id_of, metering_configuration
 from edge.tools.cause import line_problem, meaning_of
@@ -39,6 +41,9 @@ async def bus_checks(told: Settings, folder: Path, *, running: bool) -> AsyncIte
         yield Check("bus", "meters", "warn", f"not asked: {error}", "correct that first")
         return
     for bus in told.buses:
+        if _is_missing(bus):
+            yield Check("bus", bus.id, "fail", f"no such device {bus.device}", "plug the adapter in, or correct device")
+            continue
         if running and bus.kind == "rtu":
             yield Check("bus", bus.id, "warn", "not asked: the running edge owns the serial line", "see `edge status`")
             continue
@@ -51,16 +56,21 @@ async def bus_checks(told: Settings, folder: Path, *, running: bool) -> AsyncIte
                 yield await _meter(bus, plan)
 
 
+def _is_missing(bus: BusTable) -> bool:
+    """Whether the serial device is not there; it is not opened."""
+    return bus.kind == "rtu" and not Path(bus.device).exists()
+
+
 async def _meter(bus: BusTable, plan: MeterPlan) -> Check:
     """One meter, read once as the edge reads it."""
     profile, unit = plan.meter.profile, plan.meter.unit
-    line = opened(bus, waits_for(profile, unit))
+    line = open_bus(bus, waits_for(profile, unit))
     try:
         exchanges = await ask(line, plan.requests, SystemClock())
     finally:
         line.close()
     name = f"{bus.id}/{plan.meter.id}"
-    if all(is_silent(one) for one in exchanges):
+    if all(is_silent(one.error) for one in exchanges):
         why = meaning_of(exchanges[0].error, bus, unit)
         return Check("bus", name, "fail", f"no answer; {why}", "its values are BAD until it answers")
     failed = [one.error for one in exchanges if one.error]

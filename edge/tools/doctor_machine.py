@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import platform
@@ -15,21 +16,26 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edge.settings import Settings, check_files, edge_id_of, metering_configuration
-from edge.status import status
-from edge.tools.check import check
+from edge.buffer import FULL, MB
+from edge.reads.plan import MEASURED
+from edge.settings import Settings, check_files, edge_id_of
+from edge.spool_peek import is_sound, peek
+from edge.status import no_room, status
+from edge.tools.check import check, in_force
 from edge.tools.doctor import MAX_OFFSET_MS, Check, free_days
 from edge.trust import trusted
 from hakari import __version__
 from hakari.clock import SYNCHRONISED, UNKNOWN, PlantTime, SystemClock
 from hakari.errors import HakariError
 from hakari.settings import beside
+from hakari.wire.configuration import MeteringConfiguration
 
 OTHERS = 0o077
 PROBE_BYTES = 4096
 SLOW_FSYNC_MS = 500
 FIRST_YEAR = 2024
-PACKAGES = ("pymodbus", "paho-mqtt", "cryptography", "msgspec", "click")
+PACKAGES = ("paho-mqtt", "cryptography", "msgspec", "click")
+OPTIONAL = ("pymodbus",)  # only for adapter = "pymodbus"
 
 
 def config_checks(told: Settings, config: Path) -> Iterator[Check]:
@@ -37,19 +43,35 @@ def config_checks(told: Settings, config: Path) -> Iterator[Check]:
     yield Check("config", "settings", "ok", f"{config} is free of contradictions")
     try:
         check_files(told, config.parent)
-        configuration = metering_configuration(told, config.parent)
+        configuration = in_force(told, config.parent)
         yield Check("config", "meters", "ok", f"{len(configuration.meters)} meters, every profile is there")
-        unproven = [one.id for one in configuration.meters if one.profile.proof == "constructed"]
-        if unproven:
-            yield Check(
-                "config", "profiles", "warn", f"not proven on a meter: {', '.join(unproven)}",
-                "their points count once `hakari edge commission` matched them to the display",
-            )  # fmt: skip
+        yield from _doubts(configuration)
         yield _roster(told, config.parent)
     except HakariError as error:
         yield Check("config", "files", "fail", str(error), "correct what the sentence names")
     if told.broker.password_file:
         yield _private(beside(config, told.broker.password_file), "password file")
+
+
+def _doubts(configuration: MeteringConfiguration) -> Iterator[Check]:
+    """Which meters' readings do not count as they stand, after commissionings and suspensions."""
+    for meter in configuration.meters:
+        if meter.suspended:
+            yield Check(
+                "config", meter.id, "warn", f"suspended, its readings do not count: {meter.suspended}",
+                "see docs/edge.md, Another meter",
+            )  # fmt: skip
+    unproven = []
+    for meter in configuration.meters:
+        measured = [point.name for point in meter.profile.points if point.kind in MEASURED]
+        doubted = [name for name in measured if meter.doubt(name)]
+        if doubted and not meter.suspended:
+            unproven.append(f"{meter.id} ({len(doubted)} of {len(measured)} points)")
+    if unproven:
+        yield Check(
+            "config", "profiles", "warn", f"not proven on the meter: {', '.join(unproven)}",
+            "these points count once `hakari edge commission` matched them to the display",
+        )  # fmt: skip
 
 
 def _roster(told: Settings, folder: Path) -> Check:
@@ -123,10 +145,18 @@ def spool_checks(told: Settings, config: Path, environ: Mapping[str, str]) -> It
     if writable:
         yield _fsync(path.parent)
     try:
-        yield free_days(shutil.disk_usage(path.parent).free, check(config, environ).bytes_a_day)
+        yield _room(told, path, check(config, environ).bytes_a_day)
     except HakariError as error:
         yield Check("spool", "room", "warn", f"not computed: {error}", "correct that first")
     yield _held(path, config)
+
+
+def _room(told: Settings, path: Path, bytes_a_day: int) -> Check:
+    """What the disk has beyond the reserve."""
+    was_full = path.is_file() and bool(peek(path).numbers.get(FULL, 0))
+    if stopped := no_room(told, path, was_full=was_full):
+        return Check("spool", "room", "fail", stopped, "free space, or lower [edge].min_free_mb")
+    return free_days(max(0, shutil.disk_usage(path.parent).free - told.edge.min_free_mb * MB), bytes_a_day)
 
 
 def _fsync(folder: Path) -> Check:
@@ -150,12 +180,14 @@ def _held(path: Path, config: Path) -> Check:
         return Check("spool", "state", "ok", "the edge has not run yet", "")
     try:
         told = status(config)
-        with sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) as spool:
-            verdict = spool.execute("PRAGMA quick_check(1)").fetchone()[0]
+        verdict = is_sound(path)
     except (HakariError, sqlite3.Error) as error:
         return Check("spool", "state", "fail", str(error), "keep a copy of the file, then ask the owner how to go on")
     if verdict != "ok":
         return Check("spool", "state", "fail", f"damaged: {verdict}", "keep a copy of the file; see docs/edge.md")
+    if told.spoilt:
+        what = f"not what was written: {', '.join(told.spoilt)}"
+        return Check("spool", "state", "fail", what, "see docs/edge.md, Disk; replace the disk if it comes again")
     running = "held by a running edge" if is_running(path) else "no edge runs on it"
     return Check("spool", "state", "ok", f"{running}; {told.not_stored_leaves} leaves not known as stored")
 
@@ -168,6 +200,9 @@ def version_checks() -> Iterator[Check]:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             found.append(f"{name} missing")
+    for name in OPTIONAL:
+        with contextlib.suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name)}")
     missing = any(one.endswith(" missing") for one in found)
     told = (
         f"hakari {__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {', '.join(found)}"

@@ -13,11 +13,10 @@ from edge import library
 from edge.sunspec.text import toml_of
 from edge.tools import points_file
 from edge.tools.meter_text import meter_text
+from edge.tools.output_file import check_free, write_free
 from edge.tools.points_table import Choices, import_points
 from hakari.errors import BadConfiguration
-from hakari.log.keyfile import KeyFileExists, write_new
 
-FILE_MODE = 0o644
 MAX_TEXT_CHARS = 200
 _ID = re.compile(r"[a-z0-9-]{1,60}")
 
@@ -36,14 +35,14 @@ class ImportReport(msgspec.Struct, frozen=True):
     profile_toml: str
     meter_toml: str
     written: str
+    skipped: list[str] = []
 
 
 def imported(file: Path, out: Path | None, options: Mapping[str, Any]) -> ImportReport:
     """The report on `file`; `out` is written only where nothing is refused, and never overwritten."""
     if out is not None and out.suffix != library.SUFFIX:
         raise ImportInvalid(f"--out {out} does not end with .toml, so no configuration could name it; add .toml")
-    if out is not None and out.exists():
-        raise KeyFileExists(f"file {out} exists and is not overwritten; choose another name or move it")
+    check_free(out)
     held = points_file.read(file, options["encoding"])
     choices = Choices(
         id=_identifier(options["id_"]),
@@ -56,19 +55,20 @@ def imported(file: Path, out: Path | None, options: Mapping[str, Any]) -> Import
         counters=options["counters"],
         names=_renames(options["renames"]),
         max_words=options["max_words"],
+        dictionary=points_file.names(options["names"], options["encoding"]) if options["names"] else {},
     )
     done = import_points(held.sheets, choices, options["sheet"])
     if done.profile is None:
-        return ImportReport(done.sheet, done.refused, done.ignored, 0, "", "", "")
+        return ImportReport(done.sheet, done.refused, done.ignored, 0, "", "", "", done.skipped)
     text = toml_of(done.profile)
     if library.read(text, "the imported profile") != done.profile:
         raise RuntimeError("the profile does not read back as it was written")
     if out is not None:
-        write_new(out, text.encode(), FILE_MODE)
+        write_free(out, text)
     name = out.name if out is not None else f"{choices.id}{library.SUFFIX}"
     meter = meter_text("main", None, name, choices.id.replace("-", "_")[:40])
     points = len(done.profile.points)
-    return ImportReport(done.sheet, [], done.ignored, points, text, meter, str(out or ""))
+    return ImportReport(done.sheet, [], done.ignored, points, text, meter, str(out or ""), done.skipped)
 
 
 def _identifier(text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Literal, NamedTuple
 
-from edge.tools.points_words import NO, ORDER_OF, TABLE_OF, TYPE_OF, YES, folded
+from edge.tools.points_words import NO, ORDER_OF, TABLE_OF, TYPE_OF, UNIT_OF, YES, folded
 from hakari.errors import BadConfiguration
 from hakari.registers.profile import MAX_BLOCK_WORDS, WORDS, Order, Table, Type
 from hakari.units import UnitUnknown, unit
@@ -49,8 +49,8 @@ def name_of(text: str, names: Mapping[str, str]) -> str:
     name = told if told is not None else re.sub(r"[\s\-./]+", "_", unicodedata.normalize("NFKC", text).casefold())
     if not _NAME.fullmatch(name):
         raise CellRefused(
-            f"gives the name {name!r}; a name is of a-z, 0-9 and _, at most 40 characters:"
-            f" give another with --rename '{text}=…'"
+            f"gives the name {name!r}; a name is of a-z, 0-9 and _, at most 40 characters: give another in a column ID"
+            f" (識別子), in a file of two columns with --names FILE.csv, or with --rename '{text}=…'"
         )
     return name
 
@@ -167,10 +167,13 @@ def unit_of(text: str) -> str:
     told = unicodedata.normalize("NFKC", text).strip()
     if told in ("", "-"):
         return ""
+    told = UNIT_OF.get(re.sub(r"[\s·]+", " ", told.casefold()), told)
     try:
         unit(told)
     except UnitUnknown as error:
-        raise CellRefused(f"is not a known unit: {str(error).split('; ', 1)[1]} Empty it where none fits") from error
+        advice = str(error).split("; ", 1)[1]
+        joined = f"{advice} Where" if advice.endswith("?") else f"{advice}; where"
+        raise CellRefused(f"is no unit that hakari knows: {joined} none fits, empty the cell") from error
     return told
 
 

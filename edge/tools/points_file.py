@@ -61,6 +61,23 @@ def read(path: Path, encoding: str = "") -> PointsFile:
     raise PointsUnusable(f"{path}: is neither .xlsx nor .csv; save the list as one of these")
 
 
+def names(path: Path, encoding: str = "") -> dict[str, str]:
+    """Identifiers by the names of a list, out of a .csv with these two columns; a header is left out."""
+    rows = [row for row in _table(path, _content(path), encoding).rows if any(row)]
+    found: dict[str, str] = {}
+    for number, row in enumerate(rows, 1):
+        if number == 1 and any(COLUMN_OF.get(folded(cell)) == "identifier" for cell in row):
+            continue
+        told = [cell for cell in row[:2] if cell]
+        if len(told) != 2 or found.get(told[0], told[1]) != told[1]:
+            raise PointsUnusable(
+                f"--names {path} row {number}: {', '.join(row)[:60]!r} is not a name and its identifier, each name"
+                " once; write lines such as 有効電力量,energy_import"
+            )
+        found[told[0]] = told[1]
+    return found
+
+
 def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:

@@ -6,22 +6,25 @@ stands, what it holds and what is allowed; a profile comes out only of a list wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from edge.tools import points_cells as cells
 from edge.tools.points_cells import Addressing, CellRefused, Place
-from edge.tools.points_words import COLUMN_OF, folded
+from edge.tools.points_words import COLUMN_OF, COLUMNS, SPARE, folded
 from hakari.registers.check import problems
 from hakari.registers.profile import Kind, Order, Point, Profile, Table, Type
 
 MAX_POINTS = 2000
 MAX_HEAD_ROW = 30
 MAX_SHOWN_CHARS = 60
+MAX_SHOWN_TITLES = 10
 MAX_MANUAL_CHARS = 200
 NEEDED = ("name", "address", "type")
+# Where a list says that a row is spare.
+SPEAKING = ("name", "identifier", "description")
 
 # Stands for a type that was refused: whatever else the row says fits it.
 UNTYPED: Type = "string"
@@ -39,7 +42,10 @@ class Sheet(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """What the person states beside the list; `counters` and the keys of `names` are written as in the list."""
+    """What the person states beside the list; `counters` and the keys of `names` are written as in the list.
+
+    `dictionary` names points as `names` does, but may hold more than the list.
+    """
 
     id: str
     maker: str
@@ -51,15 +57,20 @@ class Choices(NamedTuple):
     counters: tuple[str, ...] = ()
     names: Mapping[str, str] = {}
     max_words: int = 125
+    dictionary: Mapping[str, str] = {}
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What became of a list: there is a profile exactly where `refused` is empty. `ignored` are headers unknown."""
+    """What became of a list: there is a profile exactly where `refused` is empty.
+
+    `ignored` are headers unknown, `skipped` rows that are spare.
+    """
 
     sheet: str
     refused: list[str]
     ignored: list[str]
     profile: Profile | None = None
+    skipped: list[str] = []
 
 
 class _Head(NamedTuple):
@@ -95,14 +106,40 @@ def _no_sheet(sheets: Sequence[Sheet], listed: Sequence[Sheet], wanted: str) -> 
     known = ", ".join(repr(sheet.name) for sheet in sheets[:10])
     if wanted and wanted not in {sheet.name for sheet in sheets}:
         return f"there is no sheet {wanted!r}; there are {known or 'none'}"
+    looked_at = [sheet for sheet in sheets if not wanted or sheet.name == wanted]
     return (
         f"no row among the first {MAX_HEAD_ROW} of {known or 'the file'} has the headers name, address and type"
-        " (点名, アドレス, データ型); name these columns"
+        f" (点名, アドレス, データ型); {_nearest(looked_at)}"
     )
+
+
+def _nearest(sheets: Sequence[Sheet]) -> str:
+    """The row that comes nearest to a header: what it has, what it lacks, and the words for that."""
+    heads = [(sheet, head) for sheet in sheets for head in _heads(sheet)]
+    sheet, head = max(heads, key=lambda one: len(one[1].columns), default=(None, None))
+    if sheet is None or head is None or not head.columns:
+        return f"name these columns; accepted are: {accepted(NEEDED)}"
+    has = ", ".join(f"{name} ({title!r})" for name, title in head.titles.items())
+    others = ", ".join(repr(title[:MAX_SHOWN_CHARS]) for title in head.ignored[:MAX_SHOWN_TITLES])
+    lacking = [name for name in NEEDED if name not in head.columns]
+    return (
+        f"nearest is row {head.number} of {sheet.name!r}: it has {has} and lacks {', '.join(lacking)}"
+        f"{f'; not known are {others}' if others else ''}; accepted are: {accepted(lacking)}"
+    )
+
+
+def accepted(columns: Iterable[str]) -> str:
+    """The headers by which a list may name these columns."""
+    return "; ".join(f"for {column}: {', '.join(COLUMNS[column])}" for column in columns)
 
 
 def _head(sheet: Sheet) -> _Head | None:
     """The first row that names the columns that a list needs, None where no row does."""
+    return next((head for head in _heads(sheet) if all(column in head.columns for column in NEEDED)), None)
+
+
+def _heads(sheet: Sheet) -> Iterator[_Head]:
+    """Each of the first rows as if it were the header; an identifier alone is the name."""
     for number, row in enumerate(sheet.rows[:MAX_HEAD_ROW], 1):
         columns: dict[str, int] = {}
         ignored = []
@@ -112,9 +149,9 @@ def _head(sheet: Sheet) -> _Head | None:
                 columns[meaning] = k
             elif cell:
                 ignored.append(cell)
-        if all(column in columns for column in NEEDED):
-            return _Head(number, columns, {name: row[k] for name, k in columns.items()}, ignored)
-    return None
+        if "name" not in columns and "identifier" in columns:
+            columns["name"] = columns.pop("identifier")
+        yield _Head(number, columns, {name: row[k] for name, k in columns.items()}, ignored)
 
 
 class _List:
@@ -126,10 +163,11 @@ class _List:
         self._choices = choices
         self._refused = list(sheet.faults)
         self._met: set[str] = set()
+        self._skipped: list[str] = []
 
     def imported(self) -> Imported:
         """The whole list."""
-        rows = list(self._rows())
+        rows = [row for row in self._rows() if not self._is_spare(row)]
         name = repr(self._sheet.name)
         if not rows:
             self._refused.append(f"sheet {name} has no row below its header; write the points there")
@@ -146,7 +184,20 @@ class _List:
         if not self._refused:
             self._refused += problems(profile)
         whole = None if self._refused else profile
-        return Imported(self._sheet.name, self._refused, self._head.ignored, whole)
+        return Imported(self._sheet.name, self._refused, self._head.ignored, whole, self._skipped)
+
+    def _is_spare(self, row: _Row) -> bool:
+        """Whether the row says that nothing is there and tells no place or no type; it is said."""
+        told = next((text for column in SPEAKING if folded(text := row.cells.get(column, "")) in SPARE), "")
+        spare = bool(told) and not (row.cells["address"] and row.cells["type"])
+        if spare:
+            self._skipped.append(f"sheet {self._sheet.name!r} row {row.number}: {told!r}")
+        return spare
+
+    def _named(self, row: _Row) -> str:
+        """The column that names the point: the identifier where it has letters, which a mere number has not."""
+        identifier = row.cells.get("identifier", "")
+        return "identifier" if any(char.isascii() and char.isalpha() for char in identifier) else "name"
 
     def _rows(self) -> Iterator[_Row]:
         for number, row in enumerate(self._sheet.rows[self._head.number :], self._head.number + 1):
@@ -157,9 +208,11 @@ class _List:
     def _point(self, row: _Row) -> Point | None:
         """The point of one row, None where a cell of it is refused; all of its cells are looked at."""
         before, choices = len(self._refused), self._choices
+        names = {**choices.dictionary, **choices.names}
         written = row.cells["name"]
-        name = self._cell(row, "name", lambda text: cells.name_of(text, choices.names), "")
-        self._met |= {written, name}
+        column = "name" if written in names else self._named(row)
+        name = self._cell(row, column, lambda text: cells.name_of(text, names), "")
+        self._met |= {written, row.cells[column], name}
         type_: Type = self._cell(row, "type", cells.type_of, UNTYPED)
         place = self._cell(row, "address", lambda text: cells.place_of(text, choices.addressing), Place(0, None))
         table = self._cell(row, "table", lambda text: cells.table_of(text, place, choices.table), choices.table)

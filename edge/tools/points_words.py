@@ -14,7 +14,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "tag name",
         "point",
         "point name",
-        "id",
         "signal",
         "variable",
         "parameter",
@@ -27,6 +26,22 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "項目",
         "計測項目",
     ),
+    "identifier": (
+        "id",
+        "identifier",
+        "point id",
+        "tag id",
+        "code",
+        "point code",
+        "識別子",
+        "識別名",
+        "コード",
+        "記号",
+        "変数名",
+        "英名",
+        "英語名",
+        "英字名",
+    ),
     "address": (
         "address",
         "register",
@@ -36,10 +51,22 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "start address",
         "modbus address",
         "register no",
+        "register number",
+        "modbus register",
+        "modicon address",
+        "modicon register",
+        "modicon",
+        "data address",
         "アドレス",
         "レジスタ",
         "レジスタアドレス",
         "先頭アドレス",
+        "開始アドレス",
+        "レジスタ番号",
+        "レジスタno",
+        "レジスタ番地",
+        "modbusアドレス",
+        "データアドレス",
         "番地",
     ),
     "type": ("type", "data type", "datatype", "format", "データ型", "データ形式", "型", "データ種別", "形式"),
@@ -327,6 +354,24 @@ NO = frozenset(
     }
 )
 
+# What stands for a register that holds nothing: such a row without an address or a type is no point.
+SPARE = frozenset({"spare", "reserved", "reserve", "unused", "not used", "予備", "未使用", "空き", "リザーブ", "欠番"})
+
+# Other ways to write a unit that can mean nothing else.
+UNIT_WORDS: dict[str, tuple[str, ...]] = {
+    "V": ("volt", "volts", "ボルト"),
+    "A": ("amp", "amps", "ampere", "amperes", "アンペア"),
+    "Hz": ("hertz", "ヘルツ"),
+    "W": ("watt", "watts", "ワット"),
+    "kW": ("kilowatt", "kilowatts"),
+    "kWh": ("kw h", "kw hr", "kwhr", "kilowatt hour", "kilowatt hours"),
+    "°C": ("degc", "deg c", "celsius", "degrees celsius", "度c"),
+    "%": ("percent", "pct", "パーセント"),
+    "m3": ("m^3", "cubic metre", "cubic metres", "cubic meter", "cubic meters"),
+    "m3/h": ("m^3/h",),
+    "L": ("litre", "litres", "liter", "liters"),
+}
+
 _JOINS = re.compile(r"[\s_\-./:・→]+")
 
 
@@ -344,3 +389,4 @@ COLUMN_OF = _inverted(COLUMNS)
 TYPE_OF: dict[str, Type] = {folded(word): key for key, words in TYPES.items() for word in (key, *words)}
 ORDER_OF = {folded(word): key for key, words in ORDERS.items() for word in words}
 TABLE_OF: dict[str, Table] = {folded(word): key for key, words in TABLES.items() for word in words}
+UNIT_OF = {word: key for key, words in UNIT_WORDS.items() for word in words}

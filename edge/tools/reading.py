@@ -9,14 +9,28 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
+from edge.commission.identity import with_notes
 from edge.library import profile as profile_called
-from edge.modbus.bus import Bus
+from edge.modbus.bus import Bus, is_refusal, is_silent
+from edge.modbus.buses import open_bus
 from edge.modbus.waits import Waits
-from edge.reads.once import ask, is_silent, opened, waits_for
+from edge.reads.once import ask, waits_for
 from edge.reads.plan import plan_of, requests_of
 from edge.settings import BusTable, SettingsInvalid, load_settings, metering_configuration
+from edge.spool_peek import SpoolUnread, peek
 from edge.tools.cause import why_silent
-from edge.tools.reading_report import GUESSED_WORDS, Asked, guesses_of, profile_of, report_of, shown, shown_guesses
+from edge.tools.reading_report import (
+    GUESSED_WORDS,
+    Asked,
+    Doubt,
+    guesses_of,
+    profile_of,
+    report_of,
+    shown,
+    shown_guesses,
+)
 from edge.tools.target import parse_target
 from edge.tools.wanted import Shown, Wanted
 from hakari.clock import SystemClock
@@ -24,9 +38,11 @@ from hakari.errors import BadConfiguration, DataProblem, NotReachable
 from hakari.registers.check import problems
 from hakari.registers.profile import WORDS, Profile
 from hakari.registers.requests import FUNCTION_OF, ReadRequest
+from hakari.settings import beside
+from hakari.wire.configuration import MeteringConfiguration
 
-# A meter that has fewer registers at an address than were asked for says so.
-TOO_MANY = ("exception 2 ", "exception 3 ")
+# Numbers of registers in 4xxxx/3xxxx notation, which count from 1.
+MODICON_HOLDING, MODICON_INPUT, MODICON_SIZE = 40_001, 30_001, 9_999
 
 
 class Reader(NamedTuple):
@@ -38,7 +54,7 @@ class Reader(NamedTuple):
 
     def open(self) -> Bus:
         """The line; it connects when it is first read."""
-        return opened(self.place, self.waits)
+        return open_bus(self.place, self.waits)
 
 
 class MeterUnreachable(NotReachable):
@@ -54,16 +70,24 @@ class AskedInvalid(BadConfiguration):
 
 
 def by_config(config: Path, meter_id: str, environ: Mapping[str, str], *, raw: bool) -> Reader:
-    """Reads the meter `meter_id` of a settings file as the edge would."""
+    """Reads the meter `meter_id` of a settings file as the edge would, with the standing that the log would give it."""
     told = load_settings(config, environ)
-    planned = next(
-        (one for one in plan_of(metering_configuration(told, config.parent)) if one.meter.id == meter_id), None
-    )
+    base = metering_configuration(told, config.parent)
+    configuration = _noted(base, beside(config, told.edge.spool))
+    planned = next((one for one in plan_of(configuration) if one.meter.id == meter_id), None)
     if planned is None:
         known = ", ".join(meter.id for meter in told.meters)
         raise SettingsInvalid(f"{config}: --meter {meter_id} is no [[meter]]; known are {known}")
     bus = next(bus for bus in told.buses if bus.id == planned.meter.bus)
-    return _reader(bus, planned.meter.profile, planned.requests, meter_id, raw=raw)
+    return _reader(bus, planned.meter.profile, planned.requests, meter_id, raw=raw, doubt=planned.meter.doubt)
+
+
+def _noted(base: MeteringConfiguration, spool: Path) -> MeteringConfiguration:
+    """With what the spool's notes say of the meters; before there is a spool nothing is commissioned."""
+    try:
+        return with_notes(base, peek(spool).note)
+    except SpoolUnread:
+        return base
 
 
 def by_target(text: str, wanted: Wanted, timeout_s: float, *, raw: bool) -> Reader:
@@ -77,7 +101,7 @@ def by_target(text: str, wanted: Wanted, timeout_s: float, *, raw: bool) -> Read
     profile = _asked_profile(wanted)
     # A request a value: what follows the first may not be there, and one request would then tell nothing.
     requests = [ReadRequest(unit, FUNCTION_OF[one.table], one.address, one.length) for one in profile.points]
-    return _reader(bus, profile, requests, f"unit {unit}", raw=raw)
+    return _reader(bus, profile, requests, f"unit {unit}", raw=raw, hint=_as_modicon(_address(wanted)))
 
 
 def _asked_profile(wanted: Wanted) -> Profile:
@@ -114,15 +138,37 @@ def _address(wanted: Wanted) -> int:
     return address
 
 
-def _reader(bus: BusTable, profile: Profile, requests: Sequence[ReadRequest], meter: str, *, raw: bool) -> Reader:
+def _as_modicon(address: int) -> str:
+    """What an address is if it was taken from a list in 4xxxx/3xxxx notation, "" where it cannot be."""
+    for first, table in ((MODICON_HOLDING, "holding"), (MODICON_INPUT, "input")):
+        if first <= address < first + MODICON_SIZE:
+            return (
+                f"; in Modicon notation {address} is {table} register {address - first}: --table {table} --address"
+                f" {address - first}"
+            )
+    return ""
+
+
+def _reader(
+    bus: BusTable,
+    profile: Profile,
+    requests: Sequence[ReadRequest],
+    meter: str,
+    *,
+    raw: bool,
+    doubt: Doubt = lambda _: "",
+    hint: str = "",
+) -> Reader:
     clock = SystemClock()
 
     async def take(line: Bus) -> Shown:
         exchanges = await ask(line, requests, clock)
-        if all(is_silent(one) for one in exchanges):
+        if all(is_silent(one.error) for one in exchanges):
             name = meter if meter.startswith("unit ") else f"meter {meter}"
             raise MeterUnreachable(f"{name} gives no answer; {why_silent(exchanges[0].error, bus, requests[0].unit)}")
-        report = report_of(meter, profile, exchanges, clock.now().wall_ms)
+        report = report_of(meter, profile, exchanges, clock.now().wall_ms, doubt)
+        if hint:
+            report = msgspec.structs.replace(report, errors=[error + hint for error in report.errors])
         return Shown(report, shown(report, raw=raw), report.has_problem)
 
     return Reader(bus, waits_for(profile, requests[0].unit), take)
@@ -137,15 +183,15 @@ def _guesser(bus: BusTable, wanted: Wanted, *, raw: bool) -> Reader:
     async def take(line: Bus) -> Shown:
         for count in counts:
             exchange = await line.read(ReadRequest(unit, FUNCTION_OF[wanted.table], address, count), clock)
-            if not exchange.error.startswith(TOO_MANY):
+            if not is_refusal(exchange.error):
                 break
-        if is_silent(exchange):
+        if is_silent(exchange.error):
             raise MeterUnreachable(f"unit {unit} gives no answer; {why_silent(exchange.error, bus, unit)}")
         if exchange.error:
             other = "input" if wanted.table == "holding" else "holding"
             raise RegisterRefused(
                 f"unit {unit} answers and gives no {wanted.table} register {address}: {exchange.error};"
-                f" try --table {other}, another --address or --count"
+                f" try --table {other}, another --address or --count{_as_modicon(address)}"
             )
         report = guesses_of(unit, wanted.table, address, exchange, clock.now().wall_ms)
         return Shown(report, shown_guesses(report, raw=raw), has_problem=False)

@@ -6,7 +6,7 @@ value, never an earlier one and never zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple, cast
@@ -19,8 +19,10 @@ from hakari.quality import Quality
 from hakari.registers.decode import OUT_OF_RANGE, decode_block, decode_sample, identities
 from hakari.registers.groups import asked_points
 from hakari.registers.profile import WORDS, Kind, Order, Point, Profile, Table, Type
-from hakari.registers.reading import FLOATS
+from hakari.registers.reading import FLOATS, Reading
 from hakari.registers.requests import ReadRequest
+
+Doubt = Callable[[str], str]
 
 GUESSED_WORDS = 4
 FLOAT_DIGITS = {"f32": 9, "f64": 17}
@@ -130,8 +132,13 @@ def profile_of(asked: Asked, words: int = 0) -> Profile:
     return Profile(id="asked", maker="", model="", source="", standing="excerpt", points=points, separate=True)
 
 
-def report_of(meter: str, profile: Profile, exchanges: Sequence[Exchange], now_ms: int) -> ReadReport:
-    """The exchanges that one read of `meter` took, decoded by `profile` as the edge decodes them."""
+def report_of(
+    meter: str, profile: Profile, exchanges: Sequence[Exchange], now_ms: int, doubt: Doubt = lambda _: ""
+) -> ReadReport:
+    """The exchanges that one read of `meter` took, decoded by `profile` as the edge decodes them.
+
+    `doubt` is why a point that reads well does not count, "" where it does; it is then UNCERTAIN, as in the log.
+    """
     units = {point.name: point.unit for point in profile.points}
     decoded = decode_sample(profile, meter, [(one.request, one.answer, one.error) for one in exchanges])
     held = [identities(profile, one.request, one.answer) for one in exchanges if not one.error]
@@ -143,8 +150,8 @@ def report_of(meter: str, profile: Profile, exchanges: Sequence[Exchange], now_m
                 point=reading.point,
                 value=None if reading.value is None else format(reading.value, "f"),
                 unit=units[reading.point],
-                quality=reading.quality.name,
-                reason=reading.reason,
+                quality=standing.name,
+                reason=reason,
                 acquired=time_text(exchange.wall_ms),
                 age_ms=max(0, now_ms - exchange.wall_ms),
                 round_trip_ms=exchange.round_trip_us // 1000,
@@ -152,10 +159,23 @@ def report_of(meter: str, profile: Profile, exchanges: Sequence[Exchange], now_m
             )
             for exchange, block in zip(exchanges, decoded, strict=True)
             for reading in block
+            for standing, reason in (_standing(reading, doubt(reading.point)),)
         ],
-        errors=[one.error for one in exchanges if one.error],
+        errors=[f"{_registers(one)}: {one.error}" for one in exchanges if one.error],
         exchanges=[exchange_report(one) for one in exchanges],
     )
+
+
+def _standing(reading: Reading, doubt: str) -> tuple[Quality, str]:
+    doubted = bool(doubt) and reading.quality is Quality.GOOD
+    return (Quality.UNCERTAIN, doubt) if doubted else (reading.quality, reading.reason)
+
+
+def _registers(exchange: Exchange) -> str:
+    request = ReadRequest.parse(exchange.request)
+    last = request.address + request.count - 1
+    span = f"register {request.address}" if request.count == 1 else f"registers {request.address} to {last}"
+    return f"{request.table} {span}"
 
 
 def guesses_of(unit: int, table_: Table, address: int, exchange: Exchange, now_ms: int) -> GuessReport:

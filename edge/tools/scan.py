@@ -31,6 +31,10 @@ BITS_A_CHARACTER = 8
 REVIEW = """# Written by `hakari edge scan`: review every line, then move it into the edge's settings.
 # Recognised is what the device says of itself; commissioning proves it (hakari edge commission).
 """
+SERIAL_ADVICE = (
+    "see on a serial line: speed, parity and stop bits as the meters have them (?baud=… and parity=…), the"
+    " wires A and B (exchanged?), their termination, and a slower meter: --timeout 1"
+)
 _WORD = re.compile(r"[a-z0-9]+")
 _RANGE = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 
@@ -165,6 +169,7 @@ def shown(report: ScanReport) -> str:
     """`report` for a person."""
     if not report.found:
         lines = [f"no unit of {report.units_asked} answers at {report.target} within {report.timeout_s:g} s each"]
+        lines += [] if report.target.startswith("tcp:") else [SERIAL_ADVICE]
     else:
         rows = [(one.unit, one.said, _model(one), one.serial, one.profile or "answers, type not known", one.by)
                 for one in report.found]  # fmt: skip

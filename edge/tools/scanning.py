@@ -10,9 +10,10 @@ from typing import NamedTuple
 import msgspec
 
 from edge import library
-from edge.modbus.bus import Bus, Exchange
+from edge.modbus.bus import Bus, Exchange, is_lost, is_mismatch, is_silent
+from edge.modbus.buses import open_bus
 from edge.modbus.identification import identified
-from edge.reads.once import ask, is_silent, opened
+from edge.reads.once import ask
 from edge.reads.plan import requests_of
 from edge.settings import BusTable
 from edge.sunspec.chain import BASES, Chain, DeviceSilent, NotSunSpec
@@ -30,6 +31,8 @@ from hakari.registers.profile import Profile, Table
 from hakari.registers.requests import FUNCTION_OF, ReadRequest
 
 ASKED_TIMEOUT_S = 1.0
+# Device identification in its basic, regular and extended objects.
+IDENTIFICATION_READS = 3
 
 Progress = Callable[[int, int, str], None]
 
@@ -45,8 +48,21 @@ class Question(NamedTuple):
     address: int
 
 
-async def scanned(bus: BusTable, units: Sequence[int], first: Question, progress: Progress) -> ScanReport:
-    """Everything found at `units` of `bus`; LineUnusable when the line cannot be opened."""
+def reads_a_unit(*, guesses: bool) -> int:
+    """The most reads by which a unit that was found is asked who it is."""
+    profiles = _profiles()
+    telling = sum(len(scan.identity_requests(profile, 1)) for profile in profiles if scan.is_strong(profile))
+    possible = sum(len(requests_of(profile, 1)) for profile in profiles) if guesses else 0
+    return IDENTIFICATION_READS + len(BASES) + telling + possible
+
+
+async def scanned(
+    bus: BusTable, units: Sequence[int], first: Question, progress: Progress, *, guesses: bool
+) -> ScanReport:
+    """Everything found at `units` of `bus`; LineUnusable when the line cannot be opened.
+
+    With `guesses` every profile is tried at a unit that does not say what it is.
+    """
     began_s = time.monotonic()
     if problem := line_problem(bus):
         raise LineUnusable(problem)
@@ -55,11 +71,11 @@ async def scanned(bus: BusTable, units: Sequence[int], first: Question, progress
     profiles = _profiles()
     patient = msgspec.structs.replace(bus, timeout_s=max(bus.timeout_s, ASKED_TIMEOUT_S))
     found = []
-    line = opened(patient)
+    line = open_bus(patient)
     try:
         for k, (unit, said) in enumerate(answers.items()):
             progress(k, len(answers), f"unit {unit} answers, asking who it is")
-            found.append(await _known(line, Unit(unit=unit, said=said), profiles, clock))
+            found.append(await _known(line, Unit(unit=unit, said=said), profiles, clock, guesses=guesses))
     finally:
         line.close()
     return ScanReport(
@@ -79,16 +95,16 @@ async def _answers(
     """What each unit said that gave a word, and what came at others that is no answer."""
     said: dict[int, str] = {}
     garbled: dict[int, str] = {}
-    line = opened(bus)
+    line = open_bus(bus)
     try:
         for k, unit in enumerate(units):
             progress(k, len(units), f"unit {unit}, {len(said)} found")
             exchange = await line.read(scan.question(unit, *first), clock)
-            if exchange.error.startswith("connection") and (problem := line_problem(bus)):
+            if is_lost(exchange.error) and (problem := line_problem(bus)):
                 raise LineUnusable(f"the line was lost at unit {unit}; {problem}")
-            if exchange.error.startswith("mismatch"):
+            if is_mismatch(exchange.error):
                 garbled[unit] = exchange.error
-            elif not is_silent(exchange):
+            elif not is_silent(exchange.error):
                 said[unit] = scan.said_by(exchange, *first)
     finally:
         line.close()
@@ -99,7 +115,7 @@ def _profiles() -> list[Profile]:
     return [library.profile(name, Path()) for name in library.bundled()]
 
 
-async def _known(line: Bus, unit: Unit, profiles: Sequence[Profile], clock: PlantClock) -> Unit:
+async def _known(line: Bus, unit: Unit, profiles: Sequence[Profile], clock: PlantClock, *, guesses: bool) -> Unit:
     """`unit` with what it says of itself; a profile only where exactly one fits what it says."""
     objects, _ = await identified(line, unit.unit, clock)
     chain = await _chain(line, unit.unit, clock)
@@ -114,7 +130,8 @@ async def _known(line: Bus, unit: Unit, profiles: Sequence[Profile], clock: Plan
             return msgspec.structs.replace(
                 unit, profile=profile.id, by=by, maker=unit.maker or profile.maker, model=model, serial=serial
             )
-    possible = [one for profile in profiles if (one := await _possible(line, unit.unit, profile, clock))]
+    tried = profiles if guesses else []
+    possible = [one for profile in tried if (one := await _possible(line, unit.unit, profile, clock))]
     return msgspec.structs.replace(unit, possible=scan.possible_first(possible), by=_by_chain(chain))
 
 

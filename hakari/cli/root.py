@@ -52,6 +52,8 @@ COMMANDS = {
     "keys": Listed("Create keys and sign the roster.", ""),
     "grafana": Listed("Check and sync the dashboards of a Grafana that we do not own.", "grafana"),
 }
+# Modules that one command needs only for some files, with an extra of their own.
+_EXTRA_OF = {"openpyxl": "points"}
 _OWN_PACKAGES = frozenset({"hakari", "edge", "ingest", "calc", "api", "simulate", "grafana"})
 
 
@@ -126,7 +128,7 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 def _name_extra(command: str, error: ModuleNotFoundError) -> None:
     """Raises the sentence that names the extra, where the module that lacks is a foreign one."""
     top = (error.name or "").split(".")[0]
-    extra = COMMANDS[command].extra if command in COMMANDS else ""
+    extra = _EXTRA_OF.get(top) or (COMMANDS[command].extra if command in COMMANDS else "")
     if extra and top and top not in _OWN_PACKAGES and top not in sys.stdlib_module_names:
         raise ExtraMissing(
             f"hakari {command} needs the extra: pip install 'hakari[{extra}]' (module {top} is not installed)"

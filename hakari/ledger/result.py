@@ -164,12 +164,47 @@ class EquipmentUsed(_Part, frozen=True):
     vintages: list[EquipmentVintage]
 
 
+class Suspension(_Part, frozen=True):
+    """A time in which readings of a meter did not count, and why (`text`)."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
+class PointEvidence(_Part, frozen=True, omit_defaults=True):
+    """What the edge's log says of one point within the period, apart from readings.
+
+    `profile` and its `proof` ("", "constructed" or "captured") are those last in force. The commissioning that
+    matched the point, at `commissioned_ms` (plant time), is told by leaf (`epoch`, `leaf`): who, `display` as typed,
+    its `difference` from the register, and `verdict` ("matched", or "matched, scale not proven"). `suspended` are
+    times in which nothing counted; `clocks` how many leaves with samples were dated in each state of the clock.
+    `unrecorded` says which point is listed as commissioned without such a record, "" where none is.
+    """
+
+    point: str
+    profile: str
+    proof: str = ""
+    identity_proof: str = ""
+    commissioned_ms: int | None = None
+    by: str = ""
+    witness: str = ""
+    display: str = ""
+    difference: str = ""
+    verdict: str = ""
+    epoch: int | None = None
+    leaf: int | None = None
+    suspended: list[Suspension] = []
+    clocks: dict[str, int] = {}
+    unrecorded: str = ""
+
+
 class PeriodResult(_Part, frozen=True, omit_defaults=True):
     """One project's result for one period. `label` is `2016-07`, `2016` or `2016-07-01/2016-10-01`.
 
     `measured_end_ms` is before `end_ms` while the period is not over at the cut. `refusals` are the reasons
     why it cannot be locked; a figure that could not be computed is None and has its reason there. `equipment` is
-    empty for a methodology without; totals are its sum.
+    empty for a methodology without; totals are its sum. `evidence` has each point once.
     """
 
     v: int
@@ -198,6 +233,7 @@ class PeriodResult(_Part, frozen=True, omit_defaults=True):
     configurations: list[str]
     refusals: list[str]
     equipment: list[EquipmentUsed] = []
+    evidence: list[PointEvidence] = []
 
 
 def encode(result: PeriodResult) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from hakari.errors import BadConfiguration
 from hakari.registers.groups import backed, groups_of
 from hakari.registers.profile import Point, Profile
-from hakari.registers.reading import FLOATS, SIGNED, WIDTH_BITS, modulus
+from hakari.registers.reading import BCD, FLOATS, M10K, SIGNED, WIDTH_BITS, modulus, pattern_of_digits
 from hakari.units import UNITS
 
 ADDRESS_SPACE = 65536
@@ -76,17 +76,19 @@ def _point_problems(point: Point, max_words: int) -> Iterator[str]:
 def _pattern_problems(point: Point) -> Iterator[str]:
     if point.sentinels and point.kind == "identity":
         yield "is an identity with sentinels; an identity is compared as it is"
+    width = point.bit_count or WIDTH_BITS.get(point.type, 0)
     for sentinel in point.sentinels:
-        width = WIDTH_BITS.get(point.type, 0)
         if width and not 0 <= sentinel < 1 << width:
-            yield f"has sentinel {sentinel:#x}, which does not fit the {width} bits of {point.type}"
+            what = "its field" if point.bit_count else point.type
+            yield f"has sentinel {sentinel:#x}, which does not fit the {width} bits of {what}"
     if point.expect is not None and point.every > 1:
         yield f"expects {point.expect!r} and has every = {point.every}; what is expected is read with each sample"
     if point.expect is not None:
         if point.kind != "identity":
             yield f"expects {point.expect!r} but is a {point.kind}; only an identity can expect"
         elif point.type != "string" and expected_raw(point) is None:
-            yield f"expects {point.expect!r}, which is no whole number of type {point.type}"
+            bits = f" in {point.bit_count} bits" if point.bit_count else ""
+            yield f"expects {point.expect!r}, which is no whole number of type {point.type}{bits}"
 
 
 def _bit_problems(point: Point) -> Iterator[str]:
@@ -124,17 +126,23 @@ def _bound_problems(point: Point) -> Iterator[str]:
 
 
 def expected_raw(point: Point) -> int | None:
-    """The bit pattern that a numeric identity point expects, None when its `expect` is no such number."""
+    """The bit pattern that a numeric identity point expects, None when its `expect` is no such number.
+
+    `expect` is a whole number, of BCD and M10K the one in the digits; "0x…" is the pattern itself. A bit field's
+    pattern is that of its bits alone.
+    """
     if point.type in FLOATS or point.type == "string" or point.expect is None:
         return None
     try:
         number = int(point.expect, 0)
     except ValueError:
         return None
-    width = WIDTH_BITS[point.type]
+    width = point.bit_count or WIDTH_BITS[point.type]
     if number < 0 and point.type in SIGNED and number >= -(1 << (width - 1)):
         return number + (1 << width)
     is_pattern = point.expect.lower().startswith("0x")
+    if point.type in BCD | M10K and not is_pattern:
+        return pattern_of_digits(point.type, number)
     limit = 1 << (width - 1 if point.type in SIGNED and not is_pattern else width)
     return number if 0 <= number < limit else None
 

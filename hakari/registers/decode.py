@@ -18,7 +18,7 @@ from hakari.quality import Quality
 from hakari.registers.check import expected_raw
 from hakari.registers.groups import asked_points
 from hakari.registers.profile import Point, Profile
-from hakari.registers.reading import BCD, M10K, Reading, exact_value
+from hakari.registers.reading import BCD, FLOATS, M10K, Reading, digits_of, exact_value
 from hakari.registers.requests import ReadRequest, refusal
 
 NOT_AVAILABLE = "not available"
@@ -124,9 +124,10 @@ class _Field:
             held = _ordered(answer[self.start : self.end], self.point).rstrip(b"\0 ")
             return held.decode("ascii", "backslashreplace")
         raw = self.raw(answer)
-        if self.point.expect is not None and self.point.expect.lower().startswith("0x"):
+        type_, as_pattern = self.point.type, (self.point.expect or "").lower().startswith("0x")
+        if as_pattern or type_ in FLOATS or (type_ in BCD | M10K and digits_of(type_, raw) is None):
             return f"{raw:#x}"
-        return str(exact_value(self.point.type, raw, 0)) if self.point.type not in ("f32", "f64") else f"{raw:#x}"
+        return str(exact_value(type_, raw, 0))
 
     def fits(self, answer: bytes) -> bool:
         """Whether an identity point holds what it must."""

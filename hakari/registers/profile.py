@@ -34,11 +34,13 @@ class Point(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
     value = number in the register × 10^exponent, the exponent being `exponent` or, where `scale_point`
     names one, that register's value in the same answer. `sentinels` are bit patterns that mean "not
-    available". `expect` is what an identity point must hold. `words` is the length of a string.
+    available", of a bit field patterns of its bits alone. `expect` is what an identity point must hold. `words` is
+    the length of a string.
 
     `word_order` is that of the registers of one value, `byte_order` that inside each register. Of a bit field only
     `bit_count` bits from bit `bit` on (0 is the lowest) are the number. `wraps_at` is the count at which a counter
-    starts again from 0 where that is less than its type allows. The point is read in every `every`-th slot.
+    starts again from 0 where that is less than its type allows. It is stated for people: a fall there is not joined,
+    it counts as a reset, and what was counted across it is not credited. The point is read in every `every`-th slot.
     bcd: a decimal digit in every four bits. m10k: 0 to 9999 in every register.
     """
 

@@ -84,3 +84,15 @@ def digits_of(type_: str, raw: int) -> int | None:
             return None
         number = number * base + digit
     return number
+
+
+def pattern_of_digits(type_: str, number: int) -> int | None:
+    """The BCD or M10K pattern of a whole number, None where it has more digits than the type or is negative."""
+    step, base = (4, 10) if type_ in BCD else (16, 10_000)
+    if number < 0:
+        return None
+    pattern = 0
+    for shift in range(0, WIDTH_BITS[type_], step):
+        number, digit = divmod(number, base)
+        pattern |= digit << shift
+    return None if number else pattern

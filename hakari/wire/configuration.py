@@ -29,7 +29,8 @@ class Meter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
     `commissioned` are the points that a commissioning matched to the meter's display, with this very profile;
     `suspended` says why the readings do not count for now (another identity was read), "" where nothing does;
-    `identity_proof` is how a meter that tells no serial is known (a seal's number).
+    `identity_proof` is how a meter that tells no serial is known (a seal's number); `place` is where the bus is, the
+    serial device or host:port, so that a meter that is read elsewhere shows.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Meter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     commissioned: list[str] = []
     suspended: Annotated[str, msgspec.Meta(max_length=300)] = ""
     identity_proof: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    place: Annotated[str, msgspec.Meta(max_length=520)] = ""
 
     def doubt(self, point: str) -> str:
         """Why a GOOD reading of `point` does not count, "" where it does."""

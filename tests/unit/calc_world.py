@@ -26,7 +26,7 @@ from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.configuration import Meter, MeteringConfiguration, parts_of, sha256_of, text_of
 from hakari.wire.envelope import deflate, inflate
-from hakari.wire.leaf import Block, Carried, ConfigurationPart, Leaf, Sample, Sync, decode, encode
+from hakari.wire.leaf import Block, Carried, ConfigurationPart, Event, Leaf, Sample, Sync, decode, encode
 from hakari.wire.rows import Place
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "methodology"
@@ -193,6 +193,7 @@ class World:
         samples: Sequence[Sample] = (),
         part: ConfigurationPart | None = None,
         carried: Carried | None = None,
+        events: Sequence[Event] = (),
         cfg: str = "",
         boot: str = BOOT,
         wall_ms: int | None = None,
@@ -207,7 +208,7 @@ class World:
             v=1, edge=EDGE, epoch=epoch, i=head.size, salt=base64.b64encode(self.salt.to_bytes(16, "big")).decode(),
             boot=boot, mono_ms=max(0, last_ms - START_MS + HOUR_MS),
             wall_ms=last_ms if wall_ms is None else wall_ms, sync=Sync("lockstep"), cfg=cfg,
-            sw="hakari test", samples=list(samples), configuration=part, carried=carried,
+            sw="hakari test", samples=list(samples), events=list(events), configuration=part, carried=carried,
         )  # fmt: skip
         body = encode(leaf)
         self.append(origin, body, last_ms if received_ms is None else received_ms)

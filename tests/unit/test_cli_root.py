@@ -132,6 +132,12 @@ def test_a_missing_extra_is_named(site: Path, arguments: tuple[str, ...]) -> Non
     )
 
 
+def test_a_module_that_some_files_need_names_its_own_extra() -> None:
+    error = ModuleNotFoundError("No module named 'openpyxl'", name="openpyxl")
+    with pytest.raises(cli.ExtraMissing, match=r"pip install 'hakari\[points\]' \(module openpyxl is not installed\)"):
+        cli._name_extra("edge", error)
+
+
 def test_an_entry_point_that_is_no_command_is_our_fault(site: Path) -> None:
     done = run(site, "odd")
     assert done.returncode == 1

@@ -55,3 +55,29 @@ async def _run_full(folder: Path) -> None:
 def _leaves(edge: Edge) -> list[Leaf]:
     (state,) = edge.spool.epochs()
     return leaves(edge.spool, state.epoch)
+
+
+def test_a_process_that_starts_on_a_full_disk_goes_on_with_twice_the_room_as_the_one_before() -> None:
+    free = [RESERVE + 1]
+    buffer = Buffer(RESERVE, lambda: free[0], full=True)
+    assert buffer.look(5) is None
+    assert buffer.full
+    free[0] = 2 * RESERVE
+    event = buffer.look(6)
+    assert event is not None
+    assert event.kind == "buffer-free"
+    assert not Buffer(0, lambda: 0, full=True).full
+
+
+def test_that_it_stopped_outlives_the_process(tmp_path: Path) -> None:
+    async def fill() -> None:
+        edge = edge_in(tmp_path)
+        edge.buffer = Buffer(RESERVE, lambda: 1000)
+        edge.log.start(edge.text, edge.clock.now())
+        await edge.take(10_000)
+        edge.close()
+        again = Edge(edge.settings, tmp_path)
+        assert again.buffer.full
+        again.close()
+
+    asyncio.run(fill())

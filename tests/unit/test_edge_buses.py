@@ -8,10 +8,11 @@ import sys
 import msgspec
 import pytest
 
-from edge.modbus.buses import Waits, open_bus, waits_of
+from edge.modbus.buses import open_bus
 from edge.modbus.by_pymodbus import PymodbusBus
 from edge.modbus.rtu import RtuBus
 from edge.modbus.tcp import TcpBus
+from edge.modbus.waits import Waits, waits_of
 from edge.settings import BusTable
 from hakari.registers.profile import Point, Profile
 from hakari.wire.configuration import Meter

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from edge.library import profile
 from edge.reads.cycle import CycleTooLong, check_cycles
 from edge.settings import load_settings, metering_configuration
 from edge.spool import Spool
-from edge.tools.check import CheckReport, check
+from edge.tools.check import CheckReport, _doubts, check
 from hakari.cli.root import main
+from hakari.wire.configuration import Meter, MeteringConfiguration
 from tests.unit.edge_folder import settings_in
 
 BODY = """
@@ -189,6 +192,23 @@ def test_unproven_points_count_once_commissioned(tmp_path: Path) -> None:
     assert sentence.startswith("meter m: readings of all points count only after `hakari edge commission`")
 
 
+def test_of_some_points_each_is_named_in_a_sentence_that_reads_well() -> None:
+    bundled = profile("schneider-iem3155", Path())
+    point = msgspec.structs.replace(bundled.points[0], kind="counter")
+    points = [msgspec.structs.replace(point, name=name) for name in ("a", "b", "c")]
+    made = msgspec.structs.replace(bundled, proof="constructed", points=points)
+    meter = Meter("m", "b", 1, "", made, commissioned=["c"], identity_proof="seal 1")
+    (sentence,) = _doubts(MeteringConfiguration(1, "sola-e1", 900_000, 60_000, [meter]))
+    assert sentence.startswith("meter m: readings of the points a, b count only after `hakari edge commission`, since")
+
+
+@pytest.mark.parametrize(("late_s", "warned"), [(1.0, 1), (0.9, 0)])
+def test_listening_that_costs_slots_is_warned_of(tmp_path: Path, late_s: float, warned: int) -> None:
+    path = _own(tmp_path, bus=f'kind = "rtu"\ndevice = "/dev/none"\ntimeout_s = 0.1\nlate_s = {late_s}')
+    path.write_text(path.read_text().replace("interval_s = 900", "interval_s = 1"))
+    assert len(_warnings(check(path, {}), "is listened to for late_s = 1 before its first request")) == warned
+
+
 def test_a_meter_that_nothing_identifies_needs_another_proof(tmp_path: Path) -> None:
     path = _own(tmp_path)
     assert len(_warnings(check(path, {}), "give identity_proof")) == 1
@@ -224,6 +244,7 @@ def test_a_ring_that_the_disk_cannot_hold_is_warned_of(tmp_path: Path) -> None:
     report = check(path, {})
     assert report.free_bytes == 0
     assert len(_warnings(report, "the ring of [edge].ring_days = 400 takes")) == 1
+    assert len(_warnings(report, "[edge].min_free_mb = 1000000 leaves no room")) == 1
 
 
 def _refused(folder: Path, old: str, new: str) -> str:
@@ -278,3 +299,11 @@ def test_bad_input_07_overlapping_points_are_refused_and_the_way_out_is_named(tm
 def test_bad_input_10_intervals_that_give_no_equal_slots(tmp_path: Path, interval_s: int) -> None:
     sentence = _refused(tmp_path, "interval_s = 900", f"interval_s = {interval_s}")
     assert sentence.startswith(f"[edge].interval_s = {interval_s} must be 1 or more and divide a day")
+
+
+def test_a_configuration_too_long_to_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = settings_in(tmp_path, BODY)
+    assert check(path, {}).refused == []
+    monkeypatch.setattr("hakari.wire.configuration.MAX_TEXT_CHARS", 100)
+    (sentence,) = check(path, {}).refused
+    assert "limit 100; read less" in sentence

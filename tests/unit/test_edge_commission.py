@@ -6,7 +6,9 @@ import asyncio
 from decimal import Decimal
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from edge.commission.commission import (
     COARSE,
@@ -29,12 +31,14 @@ from edge.commission.commission import (
     number,
     still_commissioned,
 )
-from edge.commission.commissioning import AnotherMeter, NotAllowed, check_identity, read_all
+from edge.commission.commissioning import AnotherMeter, NotAllowed, check_identity, measured, read_all
 from edge.commission.examination import Fingerprint
-from edge.commission.identity import Known, profile_sha256
+from edge.commission.identity import Known
+from edge.tools.cli_commission import _asking
 from hakari.cli.root import main
 from hakari.quality import Quality
 from hakari.registers.decode import NOT_AVAILABLE
+from hakari.registers.profile_hash import profile_sha256
 from hakari.registers.reading import Reading
 from hakari.wire.configuration import Meter
 from tests.unit.edge_display import PROFILE, Clock, DisplayBus, meter
@@ -106,6 +110,59 @@ def test_what_has_no_value_is_told_and_contradicts_only_a_display() -> None:
     results = [compared(point, ALONE, [bad, bad], display, None, accept_coarse=False) for display in ("", "5")]
     assert [one.verdict for one in results] == [NO_VALUE, NO_VALUE]
     assert [meter_result(meter(), {}, ("not seen", ""), [one]).ok for one in results] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("display", "verdict", "tolerance"),
+    [
+        ("7303.6 kWh", MATCHED, "0.1"),
+        ("7.3036 MWh", MATCHED, "0.1"),
+        ("7.304MWh", MATCHED, "1"),
+        ("7303600 Wh", MATCHED, "0.001"),
+        ("7.303 MWh", MATCHED, "1"),
+        ("7.302 MWh", DIFFERS, "1"),
+        ("7303600", DIFFERS, "1"),
+    ],
+)
+def test_a_display_in_another_unit_counts_its_own_last_digit(display: str, verdict: str, tolerance: str) -> None:
+    told = against(display, 73036, 73036)
+    assert (told.verdict, Decimal(told.tolerance)) == (verdict, Decimal(tolerance))
+
+
+@pytest.mark.parametrize("text", ["7303.6 kwh", "7303.6 kW", "1 kWh kWh", "7303.6 l33t"])
+def test_a_display_in_no_unit_of_its_kind_is_refused(text: str) -> None:
+    with pytest.raises(DisplayUnreadable, match="type the number in kWh, or in a unit of its kind"):
+        against(text, 73036, 73036)
+
+
+@pytest.mark.parametrize(
+    ("display", "raws", "parts"),
+    [
+        ("7303600", (73036, 73036), ["the display is about 1000 times the register", "with its own unit"]),
+        ("7.303", (73036, 73036), ["the register is about 1000 times the display"]),
+        ("730.4", (73036, 73036), ["the register is about 10 times the display"]),
+        ("7300", (73036, 73036), ["--tolerance energy_import=VALUE allows it"]),
+        ("7303.0", (73036, 73039), ["the register counted 0.3 while it was read", "--tolerance energy_import"]),
+    ],
+)
+def test_a_difference_says_what_may_lie_behind_it(display: str, raws: tuple[int, ...], parts: list[str]) -> None:
+    told = against(display, *raws)
+    assert told.verdict == DIFFERS
+    assert [part for part in parts if part not in told.reason] == []
+
+
+def test_energies_are_asked_first_and_back_takes_an_entry_back() -> None:
+    def run(typed: str) -> list[str]:
+        @click.command()
+        def asked() -> None:
+            found = _asking({})(meter(), measured(meter()))
+            click.echo("|".join(f"{name}={text}" for name, text in found.items()))
+
+        done = CliRunner().invoke(asked, input=typed)
+        return [line for line in done.stdout.splitlines() if "=" in line]
+
+    assert run("1\n\n2 kW\n3\n") == ["energy_import=1|active_power=2 kW|voltage_l1=3"]
+    assert run("back\n1\n9\nback\n5\n2\n3\n") == ["energy_import=1|energy_export=5|active_power=2|voltage_l1=3"]
 
 
 @pytest.mark.parametrize("text", ["1,5", "", "nan", "1e", "inf", "9" * 60])

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
+import msgspec
 import pytest
 
+from edge.library import profile
+from edge.reads.plan import MEASURED
+from edge.settings import load_settings
+from edge.tools import doctor_machine
 from edge.tools.doctor import Check, certificate, diagnosis, free_days, only, redacted, report_text, shown
-from edge.tools.doctor_machine import clock_checks
+from edge.tools.doctor_lines import bus_checks
+from edge.tools.doctor_machine import _doubts, clock_checks, spool_checks, version_checks
 from hakari.clock import SYNCHRONISED, UNKNOWN, UNSYNCHRONISED, PlantTime
+from hakari.wire.configuration import Meter, MeteringConfiguration
+from tests.unit.edge_folder import settings_in
 
 NOW_MS = 1_795_000_000_000
 
@@ -91,3 +102,58 @@ def test_what_support_gets() -> None:
     text = report_text(diagnosis("sola-e1", CHECKS), redacted('password_file = "p"\nhost = "10.0.0.7"'), "now")
     assert 'password_file = "p"' in text
     assert "✗ bus pv: silent" in text
+
+
+METERS = """
+[[bus]]
+id = "line"
+kind = "rtu"
+device = "/dev/no-such-line"
+[[meter]]
+id = "export"
+bus = "line"
+unit = 1
+profile = "schneider-iem3155"
+"""
+
+
+def test_the_configuration_in_force_is_judged_not_the_profile_alone() -> None:
+    bundled = msgspec.structs.replace(profile("schneider-iem3155", Path()), proof="constructed")
+    names = [point.name for point in bundled.points if point.kind in MEASURED]
+    meters = [
+        Meter("done", "b", 1, "", bundled, commissioned=names),
+        Meter("half", "b", 2, "", bundled, commissioned=names[1:]),
+        Meter("other", "b", 3, "", bundled, commissioned=names, suspended="serial was 'A' and is 'B'"),
+    ]
+    told = list(_doubts(MeteringConfiguration(1, "sola-e1", 900_000, 60_000, meters)))
+    assert [(one.name, one.state) for one in told] == [("other", "warn"), ("profiles", "warn")]
+    assert told[0].detail == "suspended, its readings do not count: serial was 'A' and is 'B'"
+    assert told[1].detail == f"not proven on the meter: half (1 of {len(names)} points)"
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_serial_device_that_is_missing_is_a_fault_also_beside_a_running_edge(tmp_path: Path, running: bool) -> None:
+    told = load_settings(settings_in(tmp_path, METERS), {})
+
+    async def checks() -> list[Check]:
+        return [one async for one in bus_checks(told, tmp_path, running=running)]
+
+    (found,) = asyncio.run(checks())
+    assert (found.state, found.detail) == ("fail", "no such device /dev/no-such-line")
+
+
+def test_the_reserve_is_no_room(tmp_path: Path) -> None:
+    path = settings_in(tmp_path, METERS)
+    path.write_text(path.read_text().replace("interval_s = 900", "interval_s = 900\nmin_free_mb = 1000000"))
+    (room,) = [one for one in spool_checks(load_settings(path, {}), path, {}) if one.name == "room"]
+    assert room.state == "fail"
+    assert room.detail.startswith("sampling stopped: ")
+    assert "reserve 1000000 MB" in room.detail
+
+
+def test_an_adapter_that_is_optional_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_machine, "OPTIONAL", ("no-such-adapter",))
+    software = next(iter(version_checks()))
+    assert software.state == "ok"
+    assert "missing" not in software.detail
+    assert "pymodbus" not in doctor_machine.PACKAGES

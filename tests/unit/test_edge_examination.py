@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from edge.commission.examination import DAY_MS, PATIENCE_MS, Identities, Rounds, asks_device, examine, told_in
-from edge.commission.identity import Known, identity_key, text_of_note
-from hakari.wire.configuration import MeteringConfiguration
+from edge.commission.identity import NOT_EXAMINED, Known, identity_key, text_of_note, with_notes
+from edge.modbus.bus import Exchange
+from hakari.clock import PlantClock
+from hakari.wire.configuration import Meter, MeteringConfiguration
 from hakari.wire.leaf import Block, Sample
-from tests.unit.edge_display import REGISTERS, Clock, DisplayBus, meter
+from tests.unit.edge_display import PROFILE, REGISTERS, Clock, DisplayBus, meter
 
 SLOT_MS = 19_000 * DAY_MS
 FIELDS = {"serial": "A-100", "ct_ratio": "40"}
@@ -107,3 +111,69 @@ def test_fault_17_another_serial_in_a_sample_is_seen_before_that_sample_counts()
 def test_a_register_refused_alone_is_not_believed_inside_a_longer_read() -> None:
     known = Known({"serial": "refused: exception 2 (illegal data address)"})
     assert told_in(meter(), known, sample(SLOT_MS).blocks) == {}
+
+
+DEVICE = Known({"device.vendor": "Case", "device.revision": "V1.04"})
+
+
+class SilentBus(DisplayBus):
+    """A meter that leaves device identification unanswered."""
+
+    async def identify(self, unit: int, clock: PlantClock, object_id: int = 0) -> Exchange:
+        found = await super().identify(unit, clock, object_id)
+        return found._replace(answer=b"", error="timeout")
+
+
+def unnamed() -> Meter:
+    return meter(PROFILE[: PROFILE.index('[[points]]\nname = "serial"')])
+
+
+def by_device(one: Meter) -> MeteringConfiguration:
+    return MeteringConfiguration(v=1, edge="sola-e1", interval_ms=1000, max_lag_ms=500, meters=[one])
+
+
+def known_by_device() -> Identities:
+    found = Identities(lambda key: text_of_note(DEVICE) if key == identity_key("m1") else "")
+    found.configure(by_device(unnamed()))
+    return found
+
+
+def examined(found: Identities, bus: DisplayBus, slot_ms: int) -> list[str]:
+    told = asyncio.run(found.after_sample(sample(slot_ms), {"b1": bus}, Clock(), 900, 0.0))
+    return [one.known.suspended for one in told if one.known is not None]
+
+
+def test_a_meter_that_refuses_the_device_identification_it_gave_once_is_suspended() -> None:
+    (told,) = examined(known_by_device(), DisplayBus(), SLOT_MS)
+    assert "device.revision was 'V1.04' and is 'no longer told'" in told
+
+
+def test_a_meter_that_leaves_it_unanswered_three_times_is_suspended_and_a_dead_one_is_not() -> None:
+    found, bus = known_by_device(), SilentBus()
+    assert asyncio.run(found.before_first({"b1": bus}, Clock(), 900)) == []
+    assert [examined(found, bus, SLOT_MS + k) for k in range(2)] == [[], []]
+    assert found.unexamined == {"m1"}
+    assert "no longer told" in examined(found, bus, SLOT_MS + 2)[0]
+    assert found.unexamined == frozenset()
+
+
+def test_a_meter_known_by_device_identification_alone_is_unexamined_until_it_was_asked() -> None:
+    found, bus = known_by_device(), DisplayBus()
+    note = {identity_key("m1"): text_of_note(DEVICE)}
+    bus.device = {0: "Case", 2: "V1.04"}
+    assert with_notes(by_device(unnamed()), lambda key: note.get(key, ""),
+                      found.unexamined).meters[0].suspended == NOT_EXAMINED  # fmt: skip
+    assert asyncio.run(found.before_first({"b1": bus}, Clock(), 900)) == []
+    assert found.unexamined == frozenset()
+    assert identities(Known(FIELDS)).unexamined == frozenset()
+
+
+def test_a_meter_that_is_moved_at_run_time_is_examined_anew_at_once() -> None:
+    found, bus = known_by_device(), DisplayBus()
+    bus.device = {0: "Case", 2: "V1.04"}
+    assert examined(found, bus, SLOT_MS) == []
+    bus.device = {0: "Other", 2: "V1.04"}
+    assert examined(found, bus, SLOT_MS + 1) == []
+    found.configure(by_device(msgspec.structs.replace(unnamed(), place="192.0.2.9:502")))
+    assert found.unexamined == {"m1"}
+    assert "'Case' and is 'Other'" in examined(found, bus, SLOT_MS + 2)[0]

@@ -129,6 +129,16 @@ def test_ids_go_on_over_connections_and_come_back_after_65536() -> None:
     assert conversation.ask(ASKED, ASKED.encode())[:2] == (65_001).to_bytes(2, "big")
 
 
+def test_ids_of_a_bus_begin_where_it_says_and_only_those_are_its_own() -> None:
+    conversation = Conversation(given=2, first=65_533)
+    assert conversation.ask(ASKED, ASKED.encode())[:2] == b"\0\0"
+    late = bytes.fromhex("0000 0007 01 03 04 dead dead")
+    assert conversation.take(b"\xff\xfe" + late + b"\xff\xff" + late + b"\0\0" + GOOD) == (GOOD[5:], "")
+    conversation = Conversation(given=2, first=65_533)
+    conversation.ask(ASKED, ASKED.encode())
+    assert conversation.take(b"\xff\xfd" + late) == (b"", "mismatch: transaction fffd instead of 0000")
+
+
 def test_answer_of_an_earlier_connection_is_skipped_on_the_next() -> None:
     conversation = _asked(given=7)
     assert conversation.take(b"\0\7" + GOOD + b"\0\x08" + GOOD) == (bytes.fromhex("0304 1234 5678"), "")

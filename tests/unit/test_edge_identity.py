@@ -5,17 +5,23 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from edge.commission.commissioning import check_identity
+from edge.commission.examination import Fingerprint
 from edge.commission.identity import (
+    NOTE_SPOILT,
     Commissioned,
     Known,
     NoteUnreadable,
     commissioned_key,
     identity_key,
     judged,
-    profile_sha256,
+    known_of,
     text_of_note,
     with_notes,
 )
+from edge.reload import configuration_in_force, keep_spoilt
+from edge.spool import Spool
+from hakari.registers.profile_hash import profile_sha256
 from hakari.wire.configuration import Meter, MeteringConfiguration
 from tests.unit.edge_display import PROFILE, meter
 
@@ -89,7 +95,17 @@ def test_notes_reach_the_configuration() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"profile": "0" * 64}, {"bus": "b2"}, {"unit": 8}, {"serial": "A-101"}, {"fingerprint": {"serial": "B"}}]
+    "change",
+    [
+        {"profile": "0" * 64},
+        {"bus": "b2"},
+        {"unit": 8},
+        {"serial": "A-101"},
+        {"fingerprint": {"serial": "B"}},
+        {"place": "192.0.2.9:502"},
+        {"identity_proof": "seal 9999"},
+        {"fingerprint": {**FIELDS, "device.vendor": "C"}},
+    ],
 )
 def test_another_profile_place_serial_or_fingerprint_voids_a_commissioning(change: dict[str, object]) -> None:
     one = meter()
@@ -118,3 +134,23 @@ def test_only_what_decides_a_value_is_part_of_a_profiles_hash(old: str, new: str
 def test_a_note_that_cannot_be_read_is_refused_by_name() -> None:
     with pytest.raises(NoteUnreadable, match="identity/m1"):
         with_notes(configuration(meter()), lambda key: "{" if key.startswith("identity/") else "")
+
+
+def test_a_commissioning_does_not_hold_where_nothing_is_known_of_the_meter() -> None:
+    assert noted(meter(), commissioned(meter())).commissioned == []
+
+
+def test_a_spoilt_identity_note_suspends_until_a_person_settles_it() -> None:
+    spool = Spool(":memory:")
+    one = configuration(meter())
+    known = Known(FIELDS, "ct_ratio was '40' and is '60'", {"ct_ratio": "60"})
+    spool.put_note(identity_key("m1"), text_of_note(known))
+    assert keep_spoilt(spool, ["m1"]) == []
+    spool._db.execute("UPDATE note SET value=replace(value, 'ct_ratio', 'cu_ratio') WHERE key='identity/m1'")
+    assert not spool.note(identity_key("m1"))
+    assert keep_spoilt(spool, ["m1", "m2"]) == ["m1"]
+    found = judged(meter(), known_of("m1", spool.note), FIELDS, RAW, 6)
+    assert found.known is not None
+    spool.put_note(identity_key("m1"), text_of_note(found.known))
+    assert configuration_in_force(one, spool.note).configuration.meters[0].suspended == NOTE_SPOILT
+    check_identity(meter(), found.known, Fingerprint(FIELDS, []))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge.reads.learned import MAX_EXTRA_READS, NOTHING, Learned, digest_of, news, parse, text_of
 from edge.reads.plan import planned_of
+from hakari.registers.groups import groups_of
 from hakari.registers.profile import Profile, Span
 from hakari.registers.requests import ReadRequest
 from hakari.wire.configuration import Meter
@@ -173,3 +174,14 @@ def test_a_limit_of_the_profile_holds_beside_the_learnt_one() -> None:
     strict = Profile("p", "m", "m", "s", "two-sources", [gauge(k) for k in range(8)], max_words=2)
     assert [one.request.count for one in planned_of(strict, 1, Learned(max_words=4))] == [2] * 4
     assert [one.request.count for one in planned_of(WIDE, 1, Learned(max_words=4))] == [4, 4, 2]
+
+
+def test_what_a_commissioning_found_not_backed_is_not_asked_again() -> None:
+    plant = Plant({1: Device()}, GAPS)
+    (group,) = [one for one in groups_of(GAPS) if one.start == 10]
+    told = Learned(digest_of(plant.configuration.meters[0])).with_refused(group, "exception 2 (x)", lasting=True)
+    plant.kept = lambda _key: text_of(told)
+    plant.start()
+    assert 10 not in _good(plant)
+    assert not [one for one in plant.line.taken() if one[1] <= 10 < one[1] + one[2]]
+    assert plant.sampling.lessons() == []

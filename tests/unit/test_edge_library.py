@@ -43,7 +43,7 @@ def test_unknown_name_gets_the_nearest_known_or_all() -> None:
         profile("schneider_iem3155", Path())
     with pytest.raises(ProfileUnusable, match="did you mean abb-b23"):
         profile("ABB-B23", Path())
-    with pytest.raises(ProfileUnusable, match=r"known are .*abb-b23.*, or name a \.toml file"):
+    with pytest.raises(ProfileUnusable, match=r"stand in docs/meters\.md; .* named with its \.toml$"):
         profile("?", Path())
     with pytest.raises(ProfileUnusable, match="not bundled"):
         profile("../profiles/abb-b23", Path())
@@ -82,3 +82,9 @@ def test_refused(old: str, new: str, part: str) -> None:
 def test_contradiction_is_a_profile_problem() -> None:
     with pytest.raises(ProfileInvalid, match="mine: point energy"):
         read(MINE + "exponent = 1\nminimum = 'x'\n", "mine.toml")
+
+
+def test_a_profile_of_ones_own_is_unproven_whatever_it_says(tmp_path: Path) -> None:
+    for proof in ("", 'proof = "constructed"\n', 'proof = "captured"\n'):
+        (tmp_path / "mine.toml").write_text(proof + MINE)
+        assert profile("mine.toml", tmp_path).proof == "constructed"

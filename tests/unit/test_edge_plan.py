@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edge.reads.plan import is_due, planned_of, requests_of
-from edge.reads.sampler import next_slot
+from edge.reads.sampler import following
 from hakari.registers.profile import Point, Profile, Span
 
 
@@ -88,5 +88,5 @@ def test_what_proves_the_meter_is_read_whenever_something_is() -> None:
     ("now_ms", "slot_ms"),
     [(0, 900_000), (899_999, 900_000), (900_000, 1_800_000), (1_467_356_400_001, 1_467_357_300_000)],
 )
-def test_next_slot_is_the_first_after_now(now_ms: int, slot_ms: int) -> None:
-    assert next_slot(now_ms, 900_000) == slot_ms
+def test_the_first_slot_is_the_next_after_now(now_ms: int, slot_ms: int) -> None:
+    assert following(0, now_ms, 900_000, 60_000) == slot_ms

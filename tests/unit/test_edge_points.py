@@ -365,3 +365,71 @@ def test_a_rename_makes_a_name(tmp_path: Path) -> None:
     out = tmp_path / "m.toml"
     assert main(command(tmp_path / "list.csv", "--rename", "有効電力量=energy_import", "--out", str(out))) == 0
     assert [point.name for point in library.profile("m.toml", tmp_path).points] == ["energy_import"]
+
+
+JAPANESE_HEAD = ["名称", "レジスタ番号", "データ型", "単位", "倍率", "ワード順"]
+JAPANESE = ["有効電力量(受電)", "420481", "UINT64", "kWh", "0.01", "ABCD"]
+
+
+def test_an_identifier_beside_a_japanese_name_names_the_point() -> None:
+    for title, identifier in (("識別子", "energy_import"), ("ID", "energy_import"), ("コード", "energy_import")):
+        (point,) = profile([*JAPANESE, identifier], head=[*JAPANESE_HEAD, title]).points
+        assert (point.name, point.address) == ("energy_import", 20480)
+        assert point.manual.startswith("有効電力量(受電)")
+
+
+def test_an_identifier_alone_is_the_name_and_a_mere_number_names_nothing() -> None:
+    (alone,) = profile(ENERGY, head=["ID", *HEAD[1:]]).points
+    (numbered,) = profile([*ENERGY, "1"], head=[*HEAD, "ID"]).points
+    assert alone.name == numbered.name == "energy_import"
+
+
+def test_a_name_that_gives_no_identifier_is_refused_with_the_ways_out() -> None:
+    (refused,) = imported(JAPANESE, head=JAPANESE_HEAD).refused
+    assert "in a column ID (識別子), in a file of two columns with --names FILE.csv" in refused
+
+
+@pytest.mark.parametrize("head", ["", "名称,識別子\n"])
+def test_a_file_names_the_points(tmp_path: Path, capsys: pytest.CaptureFixture[str], head: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{','.join(JAPANESE_HEAD)}\n{','.join(JAPANESE)}\n")
+    (tmp_path / "names.csv").write_text(f"{head}有効電力量(受電),energy_import\n電圧,voltage_l1\n")
+    assert main([*command(tmp_path / "a.csv"), "--names", str(tmp_path / "names.csv")]) == 0
+    assert 'name = "energy_import"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["a\n", "a,\n", "a,b\na,c\n"])
+def test_a_file_of_names_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{','.join(HEAD)}\n{','.join(ENERGY)}\n")
+    (tmp_path / "names.csv").write_text(content)
+    assert main([*command(tmp_path / "a.csv"), "--names", str(tmp_path / "names.csv")]) == 3
+    assert "is not a name and its identifier, each name once" in capsys.readouterr().err
+
+
+def test_a_header_that_lacks_a_column_is_named_with_what_it_has_and_what_is_accepted() -> None:
+    (refused,) = imported(ENERGY, head=["Tag", "Where", *HEAD[2:]]).refused
+    assert "nearest is row 1 of 'points': it has name ('Tag'), type ('Type')" in refused
+    assert "lacks address; not known are 'Where'; accepted are: for address: address, register," in refused
+    assert "レジスタ番号" in refused
+    (nothing,) = imported(["1", "2"], head=["a", "b"]).refused
+    assert "accepted are: for name: name, tag," in nothing
+
+
+@pytest.mark.parametrize("spare", ["予備", "Spare", "reserved"])
+def test_spare_rows_are_skipped_and_said(spare: str) -> None:
+    done = imported(ENERGY, [spare, *[""] * 9], [spare, "0x6000", *[""] * 8])
+    assert done.refused == []
+    assert done.skipped == [f"sheet 'points' row 3: {spare!r}", f"sheet 'points' row 4: {spare!r}"]
+    assert imported(ENERGY, row(name=spare, address="0x6000")).skipped == []
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"), [("Volts", "V"), ("amps", "A"), ("kw·h", "kWh"), ("℃", "°C"), ("m³", "m3"), ("Percent", "%")]
+)
+def test_units_that_can_mean_nothing_else(text: str, unit: str) -> None:
+    assert profile(row(unit=text)).points[0].unit == unit
+
+
+def test_an_unknown_unit_is_one_readable_sentence() -> None:
+    (refused,) = imported(row(unit="furlong")).refused
+    assert "'furlong' is no unit that hakari knows: " in refused
+    assert refused.endswith("here none fits, empty the cell")

@@ -8,9 +8,11 @@ from edge.commission.commission import DisplayUnreadable
 from edge.commission.identity import Known
 from edge.commission.replacement import (
     Certificate,
+    NotExchanged,
     Replacement,
     ReplacementInvalid,
     SerialDisagrees,
+    check_new,
     check_serial,
     checked,
     explained,
@@ -60,3 +62,19 @@ def test_settings_person_and_meter_must_name_one_serial() -> None:
         check_serial(meter(serial="A-100"), "B-200", {"serial": "B-200"})
     with pytest.raises(SerialDisagrees, match="tells serial 'B-200', not 'A-100'"):
         check_serial(meter(serial="A-100"), "", {"serial": "B-200"})
+
+
+def test_the_same_meter_is_not_explained_twice() -> None:
+    once = Known({"serial": "B-200"}, serial="B-200")
+    with pytest.raises(NotExchanged, match=r"serial 'B-200' is the one accepted already.*--again"):
+        check_new(meter(serial="B-200"), once, {"serial": "B-200"})
+    with pytest.raises(NotExchanged):
+        check_new(meter(serial="B-200"), Known({}, serial="B-200"), {})
+
+
+def test_another_meter_or_one_that_tells_nothing_may_be_explained() -> None:
+    check_new(meter(serial="B-200"), OLD, {"serial": "B-200"})
+    check_new(meter(serial="B-200"), Known({"serial": "A-100"}, serial="A-100"), {"serial": "B-200"})
+    check_new(meter(serial="B-200"), Known({}, serial="A-100"), {})
+    check_new(meter(), Known({}), {})
+    check_new(meter(serial="B-200"), None, {"serial": "B-200"})

@@ -75,7 +75,7 @@ def test_same_shape_waits_for_a_doubled_frame_and_others_do_not() -> None:
     script.run(use)
 
 
-def test_line_that_never_gets_silent_is_told_and_not_waited_for() -> None:
+def test_line_that_never_gets_silent_is_told_and_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     script = Script("rtu", _all)
 
     async def use(bus: Bus) -> None:
@@ -90,7 +90,11 @@ def test_line_that_never_gets_silent_is_told_and_not_waited_for() -> None:
         assert isinstance(bus, RtuBus)
         assert bus.noise >= 19_990
 
-    script.run(use)
+    with caplog.at_level("INFO", "hakari.edge"):
+        script.run(use)
+    (told,) = (one.getMessage() for one in caplog.records)
+    assert told.startswith("memory: since the start 0 answers came too late and ")
+    assert " 0 bytes" not in told
 
 
 def test_line_is_drained_after_a_timeout() -> None:

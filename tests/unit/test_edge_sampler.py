@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.reads.sampler import following, next_slot, slots_skipped, slots_within
+from edge.reads.sampler import following, slots_skipped, slots_within
 from hakari.registers.profile import Profile
 from hakari.wire.leaf import Block
 from tests.unit.edge_lines import SLOT_MS, Device, Plant, counter, errors, gauge, profile_of
@@ -145,7 +145,6 @@ def test_a_slot_that_began_during_the_last_sample_is_taken_a_little_late(
 def test_slots_that_are_never_taken(took_ms: int, skipped: int) -> None:
     assert slots_skipped(SLOT_MS, took_ms, 10_000, 60_000) == skipped
     assert slots_within(SLOT_MS, took_ms, 10_000) >= skipped
-    assert next_slot(SLOT_MS, 10_000) == SLOT_MS + 10_000
 
 
 def test_a_suspect_that_the_line_will_not_ask_stays_suspect() -> None:

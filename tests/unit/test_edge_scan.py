@@ -22,7 +22,9 @@ from edge.tools.scan import (
     shown,
     units_of,
 )
+from edge.tools.scanning import reads_a_unit
 from edge.tools.target import parse_target
+from hakari.cli.root import main
 from hakari.registers.profile import Point, Profile
 
 SUNSPEC = library.profile("sunspec-inverter-103", Path())
@@ -110,3 +112,42 @@ def test_a_person_sees_what_each_unit_said() -> None:
     assert any(line.startswith("unit 7: mismatch") for line in lines)
     empty = msgspec.structs.replace(report, found=[], garbled={})
     assert shown(empty) == "no unit of 10 answers at tcp://h:502 within 0.3 s each"
+
+
+def test_nobody_on_a_serial_line_comes_with_what_to_look_at() -> None:
+    for target in ("rtu:///dev/ttyUSB0?baud=9600&parity=none&stop=1", "rtu-over-tcp://h:4001"):
+        report = ScanReport(target, "holding register 0", 0.3, 10, 1.5, [], {})
+        first, advice = shown(report).splitlines()
+        assert first.startswith("no unit of 10 answers")
+        assert [word for word in ("speed, parity", "A and B", "--timeout 1") if word not in advice] == []
+
+
+def test_guesses_are_what_makes_a_unit_slow_to_know() -> None:
+    assert reads_a_unit(guesses=False) < 50 < reads_a_unit(guesses=True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["scan", "tcp://127.0.0.1:1", "--write"],
+        ["sunspec", "tcp://127.0.0.1:1", "--out"],
+        ["import-points", "none.csv", "--id", "m", "--maker", "a", "--model", "b", "--out"],
+    ],
+)
+def test_a_file_that_is_there_is_refused_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    taken = tmp_path / "taken.toml"
+    taken.write_text("mine")
+    assert main(["edge", *words, str(taken)]) == 6
+    said = capsys.readouterr().err
+    assert said == f"error: file {taken} exists and is not overwritten; choose another name or move it\n"
+    assert taken.read_text() == "mine"
+
+
+def test_a_serial_server_is_listened_to_and_that_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["edge", "scan", "rtu-over-tcp://127.0.0.1:1", "--units", "1-2"]) == 4
+    said = capsys.readouterr().err
+    assert "at most 11 s, then each unit found" in said
+    assert "the line is listened to for 5 s before each of the two" in said
+    assert "--guess tries them all" in said

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from edge.reads.plan import requests_of
 from edge.settings import (
     SettingsInvalid,
     check_files,
@@ -17,6 +18,8 @@ from edge.settings import (
 )
 from hakari.errors import BadConfiguration
 from hakari.log.note import SigningKey
+from hakari.registers.decode import decode_sample
+from hakari.registers.requests import FUNCTION_OF, ReadRequest
 from hakari.wire.configuration import parse, text_of
 
 OWNER = str(SigningKey("plant.example/owner", Ed25519PrivateKey.from_private_bytes(bytes(32))).verifier)
@@ -86,6 +89,33 @@ def test_serial_of_the_nameplate_is_expected_of_the_meter(tmp_path: Path) -> Non
     inverter, export = metering_configuration(told, tmp_path).meters
     assert [p.expect for p in inverter.profile.points if p.name == "serial"] == ["PV-000123"]
     assert [p for p in export.profile.points if p.expect] == []
+
+
+def _numeric(tmp_path: Path, serial: str) -> Path:
+    return _write(tmp_path, GOOD.replace("schneider-iem3155", "schneider-pm5000").replace('"4711"', f'"{serial}"'))
+
+
+def test_a_serial_that_is_told_as_a_number_is_expected_too(tmp_path: Path) -> None:
+    told = load_settings(_numeric(tmp_path, "90027971"), {})
+    profile = metering_configuration(told, tmp_path).meters[1].profile
+    assert [p.expect for p in profile.points if p.name == "serial"] == ["90027971"]
+    at = next(p for p in profile.points if p.name == "serial")
+    request = ReadRequest(1, FUNCTION_OF[at.table], at.address, at.length).encode()
+    for number, mismatches in ((90027971, 0), (90027972, 1)):
+        answer = bytes((request[1], 4)) + number.to_bytes(4, "big")
+        others = [(request, answer, "")]
+        counters = next(r for r in requests_of(profile, 1) if r.address != at.address).encode()
+        words = 2 * int.from_bytes(counters[4:], "big")
+        others.append((counters, bytes((counters[1], words)) + bytes(words), ""))
+        reasons = {one.reason for block in decode_sample(profile, "m", others) for one in block}
+        assert sum(reason.startswith("identity mismatch: serial") for reason in reasons) == mismatches
+
+
+@pytest.mark.parametrize("serial", ["PM-12", "0012345", "4294967296", "0x10", "-1", "1_000", "1.0", "\u0663"])
+def test_a_serial_that_no_number_of_the_meter_can_be_is_refused(tmp_path: Path, serial: str) -> None:
+    told = load_settings(_numeric(tmp_path, serial), {})
+    with pytest.raises(SettingsInvalid, match="cannot be what the meter tells: profile schneider-pm5000"):
+        metering_configuration(told, tmp_path)
 
 
 @pytest.mark.parametrize(

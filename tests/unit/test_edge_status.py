@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from edge.buffer import stopped_text
 from edge.status import MIN_SILENCE_S, MISSED_SLOTS, NotSampling, Status, check_sampling, shown
 from hakari.errors import NOT_REACHABLE
 
@@ -28,7 +29,7 @@ def test_an_edge_that_does_not_is_not(interval_s: int, ago_s: int) -> None:
 
 
 def test_an_edge_that_never_did_says_so() -> None:
-    with pytest.raises(NotSampling, match="sola-e1 sampled nothing yet, limit 2700 s ago"):
+    with pytest.raises(NotSampling, match=r"^sola-e1 sampled nothing yet: it has just started, does not run, or hangs"):
         check_sampling(told(0), 900, NOW_MS)
     assert "sampled nothing yet" in shown(told(0))
 
@@ -45,3 +46,17 @@ def test_where_no_clock_is_known_the_monotonic_one_tells_whether_it_samples() ->
     check_sampling(_held(), 900, 17_000)
     with pytest.raises(NotSampling):
         check_sampling(msgspec.structs.replace(_held(), sampled_ago_s=MISSED_SLOTS * 900 + 1.0), 900, NOW_MS)
+
+
+def test_samples_that_are_held_are_samples() -> None:
+    held = msgspec.structs.replace(_held(), last_slot_ms=0, sampled_ago_s=1.2)
+    assert "sampled 1 s ago, held until the time is known" in shown(held)
+    assert "sampled nothing" not in shown(held)
+    check_sampling(held, 900, NOW_MS)
+
+
+def test_a_full_disk_is_told_in_place_of_silence() -> None:
+    full = msgspec.structs.replace(told(NOW_MS), stopped=stopped_text(64_000_000, 12_000_000))
+    assert "\nsampling stopped: 12 MB free, reserve 64 MB" in shown(full)
+    with pytest.raises(NotSampling, match=r"^sola-e1: sampling stopped: 12 MB free, reserve 64 MB"):
+        check_sampling(full, 900, NOW_MS)

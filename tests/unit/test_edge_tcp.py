@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from edge.modbus.bus import Bus
+from edge.modbus.frame import TRANSACTIONS
 from edge.modbus.waits import Waits
 from hakari.registers.requests import ReadRequest
 from tests.simulation.hostile import TIMEOUT_S
@@ -59,6 +60,57 @@ def test_fault_14_data_of_another_unit_is_not_accepted(kind: str) -> None:
     script.run(use)
 
 
+def _id(script: Script, more: int = 0) -> bytes:
+    """The transaction that was heard last, or one so many after it."""
+    return ((script.transactions[-1] + more) % TRANSACTIONS).to_bytes(2, "big")
+
+
+def test_each_bus_begins_at_a_transaction_of_its_own() -> None:
+    """Four that begin alike by chance: once in 10^14 runs."""
+    script = Script("tcp", _all)
+
+    async def use(bus: Bus) -> None:
+        for one in (bus, *(script.bus() for _ in range(3))):
+            assert (await read(one, ONE)).answer == wanted(ONE)
+            one.close()
+
+    script.run(use)
+    assert len(set(script.transactions)) > 1
+
+
+def test_answer_to_an_earlier_process_is_not_taken() -> None:
+    """A gateway keeps what it was asked over connections: its first answer bears an id that this bus has not given."""
+    script = Script("tcp", lambda body, number: [(SOON_S, good(body))] if number else [])
+
+    async def use(bus: Bus) -> None:
+        script.loop.call_later(0.1, lambda: script.say(0.0, _id(script, -1) + b"\0\0\0\7" + good(TWO.encode())))
+        exchange = await read(bus, TWO)
+        assert (exchange.answer, exchange.error.startswith("mismatch: transaction ")) == (b"", True)
+        assert (await read(bus, TWO)).answer == wanted(TWO)
+
+    script.run(use)
+    assert script.connections == 2
+
+
+def test_late_answers_are_told_once_an_hour(caplog: pytest.LogCaptureFixture) -> None:
+    script = Script("tcp", lambda body, _: [(2 * TIMEOUT_S, good(body))] if body[0] == 1 else [(SOON_S, good(body))])
+
+    async def use(bus: Bus) -> None:
+        for _ in range(200):
+            await read(bus, ONE)
+            await asyncio.sleep(2 * TIMEOUT_S)
+            assert (await read(bus, TWO)).answer == wanted(TWO)
+            await asyncio.sleep(60)
+
+    with caplog.at_level("INFO", "hakari.edge"):
+        script.run(use)
+    hours = round(script.loop.time() // 3600)
+    first = caplog.records[0].getMessage()
+    assert first.startswith("meters:502: since the start 1 answers came too late and 0 bytes belonged to no answer")
+    assert hours - 1 <= len(caplog.records) <= hours + 1
+    assert hours >= 3
+
+
 def test_dead_unit_costs_its_neighbours_no_connection() -> None:
     script = Script("tcp", _first_silent)
 
@@ -75,7 +127,7 @@ def test_timeout_in_the_middle_of_a_frame_ends_the_connection() -> None:
     script = Script("tcp", _first_silent)
 
     async def use(bus: Bus) -> None:
-        script.loop.call_later(0.1, script.say, 0.0, b"\0\1\0\0")
+        script.loop.call_later(0.1, lambda: script.say(0.0, _id(script) + b"\0\0"))
         assert (await read(bus, ONE)).error == "timeout"
         assert (await read(bus, TWO)).answer == wanted(TWO)
 
@@ -88,7 +140,7 @@ def test_unasked_frame_between_requests_ends_the_connection() -> None:
 
     async def use(bus: Bus) -> None:
         assert (await read(bus, ONE)).answer == wanted(ONE)
-        script.say(0.1, b"\0\2\0\0\0\7" + good(ONE.encode(), word=7))
+        script.say(0.1, _id(script, 1) + b"\0\0\0\7" + good(ONE.encode(), word=7))
         await asyncio.sleep(1.0)
         assert (await read(bus, ONE)).answer == wanted(ONE)
 

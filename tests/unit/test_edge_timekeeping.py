@@ -9,11 +9,11 @@ import dataclasses
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.log import EdgeLog
+from edge.log import EPOCH_SPREAD, EdgeLog
 from edge.reads.sampler import following
 from edge.spool import Spool
 from edge.timekeeping import BUILT_MS, HOLD_MS, STEP_MS, Bounds, Known, Timekeeper
-from edge.timing import Timing
+from edge.timing import Timing, was_taken
 from hakari.clock import HELD_OVER, LOCKSTEP, SYNCHRONISED, UNSYNCHRONISED, WITNESSED, PlantTime
 from hakari.log.roster import ApprovedEpoch, EdgeKey, Roster
 from hakari.wire.leaf import Block, Sample
@@ -252,11 +252,11 @@ def test_an_epoch_is_numbered_above_the_newest_approved_one_though_the_clock_is_
     epochs = [ApprovedEpoch("sola-e1", newest), ApprovedEpoch("other-e1", newest + 9)]
     roster = dataclasses.replace(ROSTER, edges=edges, epochs=epochs)
     timing = Timing(Machine(UNSYNCHRONISED, 0, 1), Spool(":memory:"), roster, "sola-e1")
-    log = EdgeLog(Spool(":memory:"), KEY, "plant.example", "sola-e1", timing.boot, "hakari test")
+    log = EdgeLog(Spool(":memory:"), KEY, "plant.example", "sola-e1", timing.boot, "hakari test", timing.first_epoch)
     log.start(CONFIGURATION, timing.clock.now())
     current = log.spool.current()
     assert current is not None
-    assert current.epoch == newest + 1
+    assert newest < current.epoch <= newest + EPOCH_SPREAD
 
 
 def test_what_is_known_of_a_boot_is_kept_for_its_next_process_alone() -> None:
@@ -328,3 +328,36 @@ def test_samples_of_an_earlier_boot_go_out_as_they_are_and_say_so() -> None:
     (leaf,) = [leaf for leaf in leaves(spool, current.epoch) if leaf.samples]
     assert (leaf.boot, leaf.sync.state, leaf.samples[0].slot_ms) == ("aaaaaaaa00000001", UNSYNCHRONISED, BUILT_MS)
     assert [one.boot for one in spool.samples()] == ["bbbbbbbb00000001"]
+
+
+def test_slots_that_a_small_step_back_passes_over_are_told_once() -> None:
+    spool, last_ms = Spool(":memory:"), TRUE_MS + 290_000
+    spool.put_number("last_slot_ms", last_ms)
+
+    def at(slot_ms: int) -> tuple[bool, str]:
+        taken, event = was_taken(slot_ms, spool, PlantTime(slot_ms, 5, SYNCHRONISED))
+        return taken, event.kind if event else ""
+
+    assert at(last_ms) == (True, ""), "a second that comes twice"
+    assert [at(TRUE_MS + k * 10_000) for k in range(3)] == [(True, "slots-passed-over"), (True, ""), (True, "")]
+    assert at(last_ms + 10_000) == (False, "")
+    assert at(last_ms - STEP_MS - 1) == (False, "clock-step-back")
+    spool.put_number("last_slot_ms", last_ms + 10_000)
+    assert at(last_ms) == (True, "slots-passed-over"), "another step is told again"
+
+
+def test_held_samples_of_a_process_before_are_corrected_under_its_configuration() -> None:
+    spool = Spool(":memory:")
+    log_on(spool, "aaaaaaaa00000001").start(CONFIGURATION, PlantTime(BUILT_MS, 900, UNSYNCHRONISED))
+    log = log_on(spool, "aaaaaaaa00000002")
+    log.start(CONFIGURATION, PlantTime(BUILT_MS, 1000, UNSYNCHRONISED))
+    log.add_sample(_sample(PlantTime(BUILT_MS, 1900, UNSYNCHRONISED)), PlantTime(BUILT_MS, 1900, UNSYNCHRONISED), 1)
+    log_on(spool, "aaaaaaaa00000003").start(CONFIGURATION, PlantTime(TRUE_MS, 9000, SYNCHRONISED))
+    found = [leaf for state in spool.epochs() for leaf in leaves(spool, state.epoch)]
+    (corrected,) = [leaf for leaf in found if any(event.kind == "clock-corrected" for event in leaf.events)]
+    (sampled,) = [leaf for leaf in found if leaf.samples]
+    assert (corrected.boot, corrected.cfg) == (sampled.boot, sampled.cfg) == ("aaaaaaaa00000002", sampled.cfg)
+    boots = [leaf.boot for leaf in found]
+    first = boots.index("aaaaaaaa00000003")
+    assert [event.kind for event in found[first].events] == ["start"]
+    assert all(leaf.cfg for leaf in found)

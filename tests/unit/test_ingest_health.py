@@ -8,12 +8,14 @@ from typing import Self
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from hakari.log.roster import EdgeKey, Roster
 from hakari.names import Origin
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.store.operations import EdgeHealth, PointHealth
 from hakari.store.view_sqlite import SqliteReadingsView
+from hakari.wire.configuration import parse, text_of
 from hakari.wire.leaf import encode
 from hakari.wire.rows import Row
 from ingest.feed import Feeder
@@ -295,3 +297,22 @@ def test_a_seldom_point_is_stale_after_three_of_its_own_slots_while_the_edge_liv
         room.plant.read(FIRST, cfg, first_ms + k * own_ms, {"main": 100 + k, "spare": None})
     assert room.point(first_ms + 4 * own_ms, f"{EDGE}/spare/energy").state == "stale"
     assert room.point(first_ms + 4 * own_ms).state == "ok"
+
+
+def test_a_point_that_is_read_but_does_not_count_says_why(room: Room) -> None:
+    plain = parse(configuration(EDGE, meters=("main", "spare")))
+    main, spare = plain.meters
+    main = replace(main, profile=replace(main.profile, proof="constructed"))
+    told = replace(plain, meters=[main, replace(spare, suspended="serial was 1 and is 2")])
+    cfg = room.plant.configure(FIRST, text_of(told))
+    for k in range(3):
+        room.plant.read(FIRST, cfg, SLOT + k * STEP_MS, {"main": 100 + k, "spare": 100 + k})
+    now_ms = SLOT + 2 * STEP_MS + MINUTE_MS
+    assert [(room.point(now_ms, name).state, room.point(now_ms, name).quality) for name in (MAIN, SPARE)] == [
+        ("unproven", 1),
+        ("suspended", 1),
+    ]
+    room.plant.read(FIRST, cfg, SLOT + 3 * STEP_MS, {"main": None, "spare": 103})
+    now_ms += STEP_MS
+    assert [room.point(now_ms, name).state for name in (MAIN, SPARE)] == ["never", "suspended"]
+    assert room.point(now_ms + 30 * STEP_MS, SPARE).state == "edge silent"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
 
-from hakari.mqtt import BrokerSettings, BrokerUnusable, client
+from hakari.mqtt import BrokerSettings, BrokerUnusable, Link, Standing, client
 
 
 def made(folder: Path, **given: str) -> None:
@@ -37,3 +38,36 @@ def test_a_file_in_the_users_home_is_found(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "secret").write_text("pass\n")
     made(tmp_path / "elsewhere", password_file="~/secret")
+
+
+def test_connections_that_are_ended_at_once_hint_at_another_client_of_this_id(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seconds = [0.0]
+    standing = Standing(BrokerSettings(host="b"), "sola-e1", logging.getLogger("test"), lambda: seconds[0])
+    caplog.set_level(logging.INFO, "test")
+    for held_s in (1.0, 1.0, 1.0, 1.0, 1.0):
+        standing.connected()
+        seconds[0] += held_s
+        standing.unreachable()
+    links = [standing.link]
+    said = [one.getMessage() for one in caplog.records if "ended at once" in one.getMessage()]
+    assert len(said) == 1
+    assert said[0].startswith(
+        "broker b:8883 lets sola-e1 in, and connections are ended at once; another client may use"
+    )
+    standing.connected()
+    links.append(standing.link)
+    seconds[0] += 60.0
+    standing.unreachable()
+    links.append(standing.link)
+    assert links == [Link.ENDED, Link.CONNECTED, Link.UNREACHABLE]
+    assert caplog.records[-1].getMessage().startswith("broker b:8883 is not reachable")
+
+
+def test_a_broker_that_is_away_is_not_called_another_client(caplog: pytest.LogCaptureFixture) -> None:
+    standing = Standing(BrokerSettings(host="b"), "sola-e1", logging.getLogger("test"), lambda: 0.0)
+    for _ in range(9):
+        standing.unreachable()
+    assert standing.link is Link.UNREACHABLE
+    assert not [one for one in caplog.records if "ended" in one.getMessage()]

@@ -206,6 +206,37 @@ def test_a_sentinel_of_a_field_is_that_of_its_bits() -> None:
 
 
 @pytest.mark.parametrize(
+    ("type_", "expect", "words"),
+    [
+        ("bcd32", "12345678", "1234 5678"), ("bcd32", "0x12345678", "1234 5678"), ("bcd16", "7", "0007"),
+        ("m10k32", "19999", "0001 270f"), ("m10k64", "9999999999999999", "270f 270f 270f 270f"),
+        ("u32", "12345678", "00bc 614e"), ("i16", "-2", "fffe"),
+    ],
+)  # fmt: skip
+def test_an_identity_is_compared_as_the_number_that_it_tells(type_: str, expect: str, words: str) -> None:
+    size = len(bytes.fromhex(words)) // 2
+    profile = _profile(_point(type_, "serial", kind="identity", expect=expect), _point("u16", address=size))
+    check_profile(profile)
+    assert _read_all(profile, f"{words} 0001")["value"].quality is Quality.GOOD
+    other = words[:-1] + ("0" if words[-1] != "0" else "1")
+    reading = _read_all(profile, f"{other} 0001")["value"]
+    assert reading.reason.startswith("identity mismatch: serial holds")
+
+
+@pytest.mark.parametrize(("type_", "words"), [("bcd16", "a000"), ("m10k32", "0000 2710"), ("f32", "7fc0 0000")])
+def test_an_identity_that_is_no_number_is_another_one(type_: str, words: str) -> None:
+    size = len(bytes.fromhex(words)) // 2
+    expect = None if type_ == "f32" else "1"
+    profile = _profile(_point(type_, "serial", kind="identity", expect=expect), _point("u16", address=size))
+    request = ReadRequest(1, 3, 0, size + 1).encode()
+    answer = bytes((3, 2 * size + 2)) + bytes.fromhex(f"{words} 0001")
+    told = f"{int(words.replace(' ', ''), 16):#x}"
+    assert identities(profile, request, answer) == {"serial": told}
+    reason = "" if expect is None else f"identity mismatch: serial holds {told!r}, not '1'"
+    assert [one.reason for one in decode_block(profile, "m", request, answer)] == [reason]
+
+
+@pytest.mark.parametrize(
     ("points", "part"),
     [
         ([_point("u16", bit=3)], "names bit 3 without a bit_count"),
@@ -220,6 +251,12 @@ def test_a_sentinel_of_a_field_is_that_of_its_bits() -> None:
             [_point("u16", bit_count=4), _point("u16", "b", bit=4, bit_count=4, byte_order="low_first")],
             "points value and b overlap",
         ),
+        ([_point("u16", bit_count=4, sentinels=[0xFFFF])], "0xffff, which does not fit the 4 bits of its field"),
+        ([_point("u16", bit_count=12, sentinels=[0x1000])], "0x1000, which does not fit the 12 bits of its field"),
+        ([_point("u16", bit_count=4, kind="identity", expect="16")], "no whole number of type u16 in 4 bits"),
+        ([_point("u16", bit_count=4, kind="identity", expect="0x10")], "no whole number of type u16 in 4 bits"),
+        ([_point("bcd16", kind="identity", expect="10000")], "no whole number of type bcd16"),
+        ([_point("bcd16", kind="identity", expect="-1")], "no whole number of type bcd16"),
         ([_point("u32", wraps_at=100)], "wraps at 100; only an unsigned counter wraps"),
         ([_point("i32", wraps_at=100, kind="counter", unit="Wh")], "only an unsigned counter wraps, at most at None"),
         ([_point("f32", wraps_at=100, kind="counter", unit="Wh")], "only an unsigned counter wraps, at most at None"),
@@ -258,7 +295,7 @@ def test_where_a_counter_starts_again(type_: str, count: int | None) -> None:
 
 
 @pytest.mark.parametrize(("type_", "wraps_at"), [("u32", 10_000_000), ("u16", 65_536), ("m10k32", 99_999_999)])
-def test_a_wrap_point_and_a_rate_are_what_is_known_of_a_counter_and_alter_no_number(type_: str, wraps_at: int) -> None:
+def test_a_wrap_point_and_a_rate_are_what_is_known_of_a_counter_and_alter_no_reading(type_: str, wraps_at: int) -> None:
     plain = _point(type_, kind="counter", unit="Wh")
     told = _point(type_, kind="counter", unit="Wh", wraps_at=wraps_at, every=96)
     words = "0001" if type_ == "u16" else "0001 0002"

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from hakari.errors import REFUSED
 from hakari.registers.reading import exact_value
 from hakari.store.days import DAY_MS, fell
+from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.rows import Row, once
 from ingest.view_cli import view as view_command
 from ingest.view_total import LOOK_BACK_MS, PointUnknown, period_total
-from tests.unit.ingest_world import SETTINGS
+from tests.unit.ingest_world import FIRST, SETTINGS, Plant, configuration
 
 EDGE = "sola-e1"
 POINT = f"{EDGE}/meter/energy"
@@ -167,3 +168,21 @@ def test_totals_are_those_of_the_plain_rows(rows: list[Row], first: int, length:
         assert found.quantity == exact_value(*upto[-1][2:5]) - exact_value(*before[-1][2:5])
     else:
         assert found.quantity is None
+
+
+def test_a_refusal_says_why_readings_do_not_count(folder: Path) -> None:
+    rows = [at(DAY_MS + k * 900_000, 5 + k, leaf=k, quality=1)._replace(reason="unproven") for k in range(4)]
+    fill(folder, rows)
+    assert (
+        "4 readings on the days at its ends do not count, 4 of them because: unproven"
+        in run(folder, POINT, *DAY).stdout
+    )
+
+
+def test_expected_slots_come_from_the_logged_configuration(folder: Path) -> None:
+    fill(folder, [at(DAY_MS + k * 3_600_000, 5 + k, leaf=k) for k in range(24)])
+    with closing(SqliteEvidenceLog(folder / "evidence.db")) as evidence:
+        plant = Plant(evidence)
+        plant.configure(FIRST, configuration(EDGE, meters=("meter",), interval_ms=900_000, every=2))
+    shown = json.loads(run(folder, POINT, *DAY, "--json").stdout)
+    assert (shown["good_slots"], shown["expected_slots"], shown["interval_s"]) == (24, 48, 1800.0)

@@ -6,7 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.spool import LINK, LINK_SINCE, Spool
-from edge.status import SpoolUnread, shown, status
+from edge.spool_peek import SpoolUnread
+from edge.status import shown, status
 from hakari.errors import NOT_REACHABLE
 from hakari.log.note import SigningKey
 from hakari.mqtt import Link
