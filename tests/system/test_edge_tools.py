@@ -206,7 +206,7 @@ def test_read_asks_for_less_where_there_is_no_more(
     ("more", "answer", "code", "part"),
     [
         (("--type", "i16", "--exponent", "-1"), words(0xFFFE), 0, "-0.2"),
-        (("--type", "u16"), bytes((0x83, 2)), 5, "request failed: holding register 72: exception 2 (illegal data address)"),
+        (("--type", "u16"), bytes((0x83, 2)), 5, "failed: holding register 72: exception 2 (illegal data address)"),
         (("--type", "f32", "--word-order", "high_first"), words(0x7FC0, 0), 5, "not a number"),
         (("--type", "string", "--count", "2"), bytes((3, 4)) + b"AB\x1b1", 0, "at_72"),
     ],
