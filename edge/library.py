@@ -12,6 +12,7 @@ from hakari.errors import BadConfiguration
 from hakari.registers.check import check_profile
 from hakari.registers.profile import WORDS, Profile
 from hakari.settings import SettingsRefused, convert, parse
+from hakari.smallfile import TooLarge, read_bytes
 
 MAX_PROFILE_BYTES = 256 * 1024
 SUFFIX = ".toml"
@@ -77,11 +78,11 @@ def _require_word_order(raw: dict[str, str], where: str) -> None:
 
 def _text_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_PROFILE_BYTES + 1)
-        if len(content) > MAX_PROFILE_BYTES:
-            raise ProfileUnusable(f"profile {path} is larger than {MAX_PROFILE_BYTES} bytes, so it is no profile")
-        return content.decode()
+        return read_bytes(path, MAX_PROFILE_BYTES).decode()
+    except TooLarge as error:
+        raise ProfileUnusable(
+            f"profile {path} is larger than {MAX_PROFILE_BYTES} bytes, so it is no profile"
+        ) from error
     except OSError as error:
         raise ProfileUnusable(f"profile {path} cannot be read: {error.strerror}; check its path") from error
     except UnicodeDecodeError as error:

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import inspect
 
 from hakari.errors import BadConfiguration
+from hakari.smallfile import TooLarge, read_bytes
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_SHOWN_CHARS = 80
@@ -119,12 +120,11 @@ def _text_of(path: Path) -> str:
     if path.is_dir():
         raise SettingsRefused(f"{path}: is a folder; name the TOML file inside it")
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        content = read_bytes(path, MAX_FILE_BYTES)
+    except TooLarge as error:
+        raise SettingsRefused(f"{path}: is larger than {MAX_FILE_BYTES} bytes; this is not a settings file") from error
     except OSError as error:
         raise SettingsRefused(f"{path}: cannot be read ({error.strerror}); check the path given") from error
-    if len(content) > MAX_FILE_BYTES:
-        raise SettingsRefused(f"{path}: is larger than {MAX_FILE_BYTES} bytes; this is not a settings file")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -31,27 +31,22 @@ def counted(counts: int, places: int) -> str:
 
 
 def _b23(readout: Readout) -> Display:
-    power_w, volts = readout.value("power_w"), readout.phase_volts()
-    return {
-        "energy_import": counted(readout.count("import_wh", b23.TEN_WH, b23.COUNTER_BITS), 2),
-        "energy_export": counted(readout.count("export_wh", b23.TEN_WH, b23.COUNTER_BITS), 2),
-        **_phases("voltage", volts, 1),
-        **_phases("current", amperes(power_w, volts), 2),
-        "active_power": rounded(power_w, 1),
-        "frequency": rounded(readout.wobble("hz", 50, 0.06), 2),
-        "power_factor": "1.000",
-    }
+    return _three_phases(readout, b23.TEN_WH, b23.COUNTER_BITS, kwh_places=2, hz_places=2)
 
 
 def _em340(readout: Readout) -> Display:
+    return _three_phases(readout, em340.HUNDRED_WH, em340.COUNTER_BITS, kwh_places=1, hz_places=1)
+
+
+def _three_phases(readout: Readout, step_wh: Fraction, bits: int, *, kwh_places: int, hz_places: int) -> Display:
     power_w, volts = readout.value("power_w"), readout.phase_volts()
     return {
-        "energy_import": counted(readout.count("import_wh", em340.HUNDRED_WH, em340.COUNTER_BITS), 1),
-        "energy_export": counted(readout.count("export_wh", em340.HUNDRED_WH, em340.COUNTER_BITS), 1),
+        "energy_import": counted(readout.count("import_wh", step_wh, bits), kwh_places),
+        "energy_export": counted(readout.count("export_wh", step_wh, bits), kwh_places),
         **_phases("voltage", volts, 1),
         **_phases("current", amperes(power_w, volts), 2),
         "active_power": rounded(power_w, 1),
-        "frequency": rounded(readout.wobble("hz", 50, 0.06), 1),
+        "frequency": rounded(readout.wobble("hz", 50, 0.06), hz_places),
         "power_factor": "1.000",
     }
 

@@ -16,6 +16,7 @@ import msgspec
 from edge.commission.commission import DisplayUnreadable, MeterResult, Record, number, typed
 from hakari.cli.output import printable, show, table
 from hakari.errors import DATA_PROBLEM, DataProblem, HakariError, NotReachable, Refused
+from hakari.smallfile import TooLarge, read_bytes
 
 if TYPE_CHECKING:
     from edge.commission.commissioning import Ask, Commissioning
@@ -159,11 +160,11 @@ def _given(meters: Sequence[str], display: Sequence[str], file: Path | None) -> 
 
 def _from_file(path: Path) -> Displays:
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_DISPLAYS_BYTES + 1)
-        if len(text) > MAX_DISPLAYS_BYTES:
-            raise DisplayUnreadable(f"--displays {path} is larger than {MAX_DISPLAYS_BYTES} bytes; give fewer meters")
-        return msgspec.json.decode(text, type=Displays)
+        return msgspec.json.decode(read_bytes(path, MAX_DISPLAYS_BYTES), type=Displays)
+    except TooLarge as error:
+        raise DisplayUnreadable(
+            f"--displays {path} is larger than {MAX_DISPLAYS_BYTES} bytes; give fewer meters"
+        ) from error
     except OSError as error:
         raise DisplayUnreadable(f"--displays {path} cannot be read: {error.strerror}; check its path") from error
     except (msgspec.DecodeError, RecursionError) as error:

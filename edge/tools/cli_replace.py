@@ -13,6 +13,7 @@ import msgspec
 
 from edge.commission.replacement import MAX_CERTIFICATES, MAX_NAME_CHARS, MAX_WHY_CHARS, Certificate, ReplacementInvalid
 from hakari.cli.output import printable, show
+from hakari.smallfile import TooLarge, read_bytes
 
 MAX_CERTIFICATE_BYTES = 64 * 1024 * 1024
 
@@ -105,10 +106,10 @@ def _certificates(files: Sequence[Path]) -> list[Certificate]:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_CERTIFICATE_BYTES + 1)
+        return hashlib.sha256(read_bytes(path, MAX_CERTIFICATE_BYTES)).hexdigest()
+    except TooLarge as error:
+        raise ReplacementInvalid(
+            f"--certificate {path} is larger than {MAX_CERTIFICATE_BYTES} bytes; give its extract"
+        ) from error
     except OSError as error:
         raise ReplacementInvalid(f"--certificate {path} cannot be read: {error.strerror}; check its path") from error
-    if len(content) > MAX_CERTIFICATE_BYTES:
-        raise ReplacementInvalid(f"--certificate {path} is larger than {MAX_CERTIFICATE_BYTES} bytes; give its extract")
-    return hashlib.sha256(content).hexdigest()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from edge.tools.points_table import MAX_HEAD_ROW, Sheet
 from edge.tools.points_words import COLUMN_OF, folded
 from hakari.errors import BadConfiguration
+from hakari.smallfile import TooLarge, read_bytes
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -80,14 +81,13 @@ def names(path: Path, encoding: str = "") -> dict[str, str]:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        content = read_bytes(path, MAX_FILE_BYTES)
+    except TooLarge as error:
+        raise PointsUnusable(f"{path}: is larger than {MAX_FILE_BYTES} bytes; this is no point list") from error
     except OSError as error:
         raise PointsUnusable(f"{path}: cannot be read ({error.strerror}); check the path given") from error
     if not content:
         raise PointsUnusable(f"{path}: the file is empty; export the list again")
-    if len(content) > MAX_FILE_BYTES:
-        raise PointsUnusable(f"{path}: is larger than {MAX_FILE_BYTES} bytes; this is no point list")
     return content
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from hakari.errors import BadConfiguration
 from hakari.pack.container import MAX_PACK_BYTES, PackMalformed, parse
 from hakari.pack.layout import SINGLE, check_manifest, names_of
+from hakari.smallfile import TooLarge, read_bytes
 
 
 class PackNotFound(BadConfiguration):
@@ -39,13 +40,11 @@ class Pack(NamedTuple):
 def load(path: Path) -> bytes:
     """The bytes of the pack at `path`; PackNotFound or PackMalformed otherwise."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_PACK_BYTES + 1)
+        return read_bytes(path, MAX_PACK_BYTES)
+    except TooLarge as error:
+        raise PackMalformed(f"pack {path} is larger than {MAX_PACK_BYTES} bytes") from error
     except OSError as error:
         raise PackNotFound(f"pack {path} cannot be read: {error.strerror}; check the path given") from error
-    if len(data) > MAX_PACK_BYTES:
-        raise PackMalformed(f"pack {path} is larger than {MAX_PACK_BYTES} bytes")
-    return data
 
 
 def read(data: bytes) -> Pack:

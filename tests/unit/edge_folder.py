@@ -1,15 +1,24 @@
-"""A folder with an edge's key, its owner's roster and its settings, for tests of the edge."""
+"""An edge's settings, a folder with its key and its owner's roster, and the edge in it, for tests of the edge."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from hakari.cli.root import main
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from edge.modbus.bus import Bus
+from edge.reads.sampling import Sampling
+from edge.run import Edge
+from edge.settings import load_settings
+from hakari.cli.root import main
+from hakari.clock import PlantClock
+from hakari.log.note import SigningKey
+
+OWNER = str(SigningKey("plant.example/owner", Ed25519PrivateKey.from_private_bytes(bytes(32))).verifier)
 HEAD = """
 [edge]
 namespace = "plant.example"
-site = "sola"
+site = "{site}"
 name = "e1"
 key_file = "edge.pem"
 owner_key = "{owner}"
@@ -19,6 +28,41 @@ interval_s = {interval_s}
 [broker]
 host = "127.0.0.1"
 """
+TWO_BUSES = """
+[[bus]]
+id = "pv"
+host = "10.0.0.7"
+timeout_s = 2
+[[bus]]
+id = "house"
+host = "10.0.0.8"
+port = 1502
+timeout_s = 0.5
+[[meter]]
+id = "inverter"
+bus = "pv"
+unit = 1
+profile = "sunspec-inverter-103"
+serial = "PV-000123"
+[[meter]]
+id = "export"
+bus = "house"
+unit = 1
+profile = "schneider-iem3155"
+serial = "4711"
+"""
+
+
+def settings_text(body: str, interval_s: int = 900, owner: str = OWNER, site: str = "sola") -> str:
+    """An edge's settings with `body` after the keys of its broker."""
+    return HEAD.format(owner=owner, site=site, interval_s=interval_s) + body
+
+
+def one_meter(profile: str, meter: str = "heat", bus: str = "line", place: str = 'host = "127.0.0.1"') -> str:
+    """A bus at `place` and its only meter, at unit 1."""
+    return (
+        f'[[bus]]\nid = "{bus}"\n{place}\n[[meter]]\nid = "{meter}"\nbus = "{bus}"\nunit = 1\nprofile = "{profile}"\n'
+    )
 
 
 def settings_in(folder: Path, body: str, interval_s: int = 900, edge: str = "sola-e1") -> Path:
@@ -35,5 +79,15 @@ def settings_in(folder: Path, body: str, interval_s: int = 900, edge: str = "sol
         "--cosigner", str(folder / "ingest.pem.pub"),
     ]) == 0  # fmt: skip
     path = folder / "edge.toml"
-    path.write_text(HEAD.format(owner=(folder / "owner.pem.pub").read_text().strip(), interval_s=interval_s) + body)
+    path.write_text(settings_text(body, interval_s, (folder / "owner.pem.pub").read_text().strip()))
     return path
+
+
+def edge_on(config: Path, hands: PlantClock, buses: dict[str, Bus]) -> Edge:
+    """The edge of `config`, its log begun, with the test's clock and buses."""
+    edge = Edge(load_settings(config, {}), config.parent)
+    edge.clock = hands
+    edge.buses = buses
+    edge.sampling = Sampling(edge.configuration, buses, hands)
+    edge.log.start(edge.text, hands.now())
+    return edge

@@ -41,6 +41,7 @@ BREAKING: dict[str, list[tuple[str, str]]] = {
         ("hakari.measurements", "hakari.wire.leaf"),
         ("hakari.alive", "hakari.ledger"),
         ("hakari.settings", "hakari.cli"),
+        ("hakari.smallfile", "hakari.registers.reading"),
         ("hakari.mqtt", "hakari.wire.envelope"),
         ("hakari.lockstep", "hakari.registers.reading"),
         ("hakari.crash", "hakari.log.tree"),

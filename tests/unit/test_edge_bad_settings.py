@@ -6,36 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.library import profile
 from edge.settings import load_settings
 from hakari.errors import BadConfiguration
-from hakari.log.note import SigningKey
+from tests.unit.edge_folder import one_meter, settings_text
 
-OWNER = str(SigningKey("plant.example/owner", Ed25519PrivateKey.from_private_bytes(bytes(32))).verifier)
-GOOD = f"""
-[edge]
-namespace = "plant.example"
-site = "sola"
-name = "e1"
-key_file = "edge.pem"
-owner_key = "{OWNER}"
-roster_file = "roster.txt"
-spool = "spool.sqlite"
-interval_s = 900
-[broker]
-host = "127.0.0.1"
-password_file = "mqtt.txt"
-[[bus]]
-id = "pv"
-host = "10.0.0.7"
-[[meter]]
-id = "inverter"
-bus = "pv"
-unit = 1
-profile = "sunspec-inverter-103"
-"""
+METER = one_meter("sunspec-inverter-103", "inverter", "pv", 'host = "10.0.0.7"')
+GOOD = settings_text(f'password_file = "mqtt.txt"\n{METER}')
 PROFILE = """
 id = "p"
 maker = "m"

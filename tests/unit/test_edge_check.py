@@ -15,31 +15,8 @@ from edge.spool import Spool
 from edge.tools.check import CheckReport, _doubts, check
 from hakari.cli.root import main
 from hakari.wire.configuration import Meter, MeteringConfiguration
-from tests.unit.edge_folder import settings_in
+from tests.unit.edge_folder import TWO_BUSES, one_meter, settings_in
 
-BODY = """
-[[bus]]
-id = "pv"
-host = "10.0.0.7"
-timeout_s = 2
-[[bus]]
-id = "house"
-host = "10.0.0.8"
-port = 1502
-timeout_s = 0.5
-[[meter]]
-id = "inverter"
-bus = "pv"
-unit = 1
-profile = "sunspec-inverter-103"
-serial = "PV-000123"
-[[meter]]
-id = "export"
-bus = "house"
-unit = 1
-profile = "schneider-iem3155"
-serial = "4711"
-"""
 OWN = """
 id = "own"
 maker = "Maker"
@@ -63,8 +40,7 @@ def _own(folder: Path, count: int = 1, *, gap: int = 2, bus: str = 'host = "h"',
     """Settings with one meter whose own profile has `count` counters, `gap` registers apart."""
     points = "".join(POINT.format(name=f"p{k}", address=k * gap, every=every) for k in range(count))
     (folder / "own.toml").write_text(OWN + top + points)
-    body = f'[[bus]]\nid = "b"\n{bus}\n[[meter]]\nid = "m"\nbus = "b"\nunit = 1\nprofile = "own.toml"\n'
-    return settings_in(folder, body)
+    return settings_in(folder, one_meter("own.toml", "m", "b", bus))
 
 
 def _warnings(report: CheckReport, part: str) -> list[str]:
@@ -72,7 +48,7 @@ def _warnings(report: CheckReport, part: str) -> list[str]:
 
 
 def test_the_plan_the_traffic_and_the_room(tmp_path: Path) -> None:
-    report = check(settings_in(tmp_path, BODY), {})
+    report = check(settings_in(tmp_path, TWO_BUSES), {})
     assert report.refused == []
     assert report.samples_a_day == 96
     assert [len(meter.requests) for meter in report.meters] == [1, 5]
@@ -85,7 +61,7 @@ def test_the_plan_the_traffic_and_the_room(tmp_path: Path) -> None:
 
 
 def test_the_table_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = str(settings_in(tmp_path, BODY))
+    path = str(settings_in(tmp_path, TWO_BUSES))
     capsys.readouterr()
     assert main(["edge", "check", path]) == 0
     shown = capsys.readouterr().out
@@ -98,7 +74,7 @@ def test_the_table_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_everything_that_would_be_refused_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = settings_in(tmp_path, BODY.replace('"schneider-iem3155"', '"schneider-iem"'))
+    path = settings_in(tmp_path, TWO_BUSES.replace('"schneider-iem3155"', '"schneider-iem"'))
     path.write_text(path.read_text().replace("interval_s = 900", "interval_s = 7"))
     (tmp_path / "roster.note").unlink()
     refused = check(path, {}).refused
@@ -112,7 +88,7 @@ def test_everything_that_would_be_refused_is_told_at_once(tmp_path: Path, capsys
 
 
 def test_a_key_that_the_roster_does_not_have_for_this_edge_is_refused(tmp_path: Path) -> None:
-    path = settings_in(tmp_path, BODY)
+    path = settings_in(tmp_path, TWO_BUSES)
     (tmp_path / "edge.pem").unlink()
     assert main(["keys", "edge", "--out", str(tmp_path / "edge.pem")]) in (0, 6)
     if not (tmp_path / "edge.pem").exists():
@@ -123,16 +99,16 @@ def test_a_key_that_the_roster_does_not_have_for_this_edge_is_refused(tmp_path: 
 
 
 def test_a_roster_of_another_owner_is_refused(tmp_path: Path) -> None:
-    path = settings_in(tmp_path, BODY)
+    path = settings_in(tmp_path, TWO_BUSES)
     (tmp_path / "other").mkdir()
-    settings_in(tmp_path / "other", BODY)
+    settings_in(tmp_path / "other", TWO_BUSES)
     (tmp_path / "roster.note").write_text((tmp_path / "other" / "roster.note").read_text())
     (sentence,) = check(path, {}).refused
     assert sentence.startswith("[edge].roster_file")
 
 
 def test_an_edge_that_is_not_enrolled_yet_is_fine(tmp_path: Path) -> None:
-    assert check(settings_in(tmp_path, BODY, edge="sola-e2"), {}).refused == []
+    assert check(settings_in(tmp_path, TWO_BUSES, edge="sola-e2"), {}).refused == []
 
 
 SERIAL = 'kind = "rtu"\ndevice = "/dev/ttyUSB0"\nbaud_rate = 1200'
@@ -168,7 +144,7 @@ def test_a_plan_that_cannot_keep_its_interval_is_refused_by_check_and_run(
     ],
 )
 def test_one_silent_meter_that_holds_up_too_much(tmp_path: Path, keys: str, says: str) -> None:
-    path = settings_in(tmp_path, BODY)
+    path = settings_in(tmp_path, TWO_BUSES)
     path.write_text(path.read_text().replace("interval_s = 900", keys))
     found = _warnings(check(path, {}), "silent meter")
     assert len(found) == bool(says)
@@ -249,7 +225,7 @@ def test_a_ring_that_the_disk_cannot_hold_is_warned_of(tmp_path: Path) -> None:
 
 def _refused(folder: Path, old: str, new: str) -> str:
     """The one refusal of settings in which `old` reads `new`."""
-    path = settings_in(folder, BODY)
+    path = settings_in(folder, TWO_BUSES)
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
@@ -261,9 +237,9 @@ def test_bad_input_05_two_meters_with_one_serial_or_one_address(tmp_path: Path) 
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     third = '[[meter]]\nid = "x"\nbus = "{bus}"\nunit = {unit}\nprofile = "schneider-iem3155"\nserial = "{serial}"\n'
-    path = settings_in(tmp_path / "a", BODY + third.format(bus="pv", unit=9, serial="4711"))
+    path = settings_in(tmp_path / "a", TWO_BUSES + third.format(bus="pv", unit=9, serial="4711"))
     assert check(path, {}).refused == ["meters export and x both have serial '4711'; each nameplate has its own"]
-    path = settings_in(tmp_path / "b", BODY + third.format(bus="house", unit=1, serial="4712"))
+    path = settings_in(tmp_path / "b", TWO_BUSES + third.format(bus="house", unit=1, serial="4712"))
     assert check(path, {}).refused == ["meters export and x are both unit 1 on bus house; correct one"]
 
 
@@ -302,7 +278,7 @@ def test_bad_input_10_intervals_that_give_no_equal_slots(tmp_path: Path, interva
 
 
 def test_a_configuration_too_long_to_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = settings_in(tmp_path, BODY)
+    path = settings_in(tmp_path, TWO_BUSES)
     assert check(path, {}).refused == []
     monkeypatch.setattr("hakari.wire.configuration.MAX_TEXT_CHARS", 100)
     (sentence,) = check(path, {}).refused

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType, SimData, SimDevice
 
 from edge.spool import Spool
 from hakari.cli.root import main
 from tests.unit.edge_display import REGISTERS, own_profile
 from tests.unit.edge_folder import settings_in
+from tests.unit.edge_server import serving
 
 BUS = '\n[[bus]]\nid = "{id}"\nhost = "{host}"\nport = {port}\n'
 METER = '\n[[meter]]\nid = "{id}"\nbus = "{bus}"\nunit = 7\nprofile = "own.toml"\nserial = "{serial}"\n'
@@ -26,25 +23,8 @@ SHOWN = {"energy_import": "7303.6", "voltage_l1": "0.2304 kV"}
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """The port of a server with the test's meter at unit 7."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    async def start() -> ModbusTcpServer:
-        words = [REGISTERS.get(at, 0) for at in range(40)]
-        bits = [[SimData(0, datatype=DataType.BITS)] for _ in range(2)]
-        holding = [SimData(0, values=words, datatype=DataType.REGISTERS)]
-        device = SimDevice(7, simdata=(bits[0], bits[1], holding, [SimData(0, datatype=DataType.REGISTERS)]))
-        server = ModbusTcpServer(device, address=("127.0.0.1", 0))
-        await server.serve_forever(background=True)
-        return server
-
-    server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
-    yield server.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-    asyncio.run_coroutine_threadsafe(server.shutdown(), loop).result(10)  # type: ignore[no-untyped-call]
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
+    with serving(7, 0, [REGISTERS.get(at, 0) for at in range(40)]) as found:
+        yield found
 
 
 def folder_with(folder: Path, port: int, *meters: tuple[str, str, str]) -> Path:

@@ -17,7 +17,7 @@ from edge.tools.doctor_lines import bus_checks
 from edge.tools.doctor_machine import _doubts, clock_checks, spool_checks, version_checks
 from hakari.clock import SYNCHRONISED, UNKNOWN, UNSYNCHRONISED, PlantTime
 from hakari.wire.configuration import Meter, MeteringConfiguration
-from tests.unit.edge_folder import settings_in
+from tests.unit.edge_folder import one_meter, settings_in
 
 NOW_MS = 1_795_000_000_000
 
@@ -104,17 +104,7 @@ def test_what_support_gets() -> None:
     assert "✗ bus pv: silent" in text
 
 
-METERS = """
-[[bus]]
-id = "line"
-kind = "rtu"
-device = "/dev/no-such-line"
-[[meter]]
-id = "export"
-bus = "line"
-unit = 1
-profile = "schneider-iem3155"
-"""
+METERS = one_meter("schneider-iem3155", "export", place='kind = "rtu"\ndevice = "/dev/no-such-line"')
 
 
 def test_the_configuration_in_force_is_judged_not_the_profile_alone() -> None:

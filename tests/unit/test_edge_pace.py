@@ -10,36 +10,13 @@ import pytest
 
 from edge.modbus.bus import Exchange
 from edge.reads.sampler import following
-from edge.reads.sampling import Sampling
 from edge.run import Edge
 from edge.settings import load_settings
-from hakari.cli.root import main
 from hakari.clock import PlantClock, PlantTime
 from hakari.registers.requests import ReadRequest
+from tests.unit.edge_folder import edge_on, one_meter, settings_in
 
 SLOT_MS = 1_700_000_010_000
-OWNER_NAME = "plant.example/owner"
-SETTINGS = """
-[edge]
-namespace = "plant.example"
-site = "sola"
-name = "e1"
-key_file = "edge.pem"
-owner_key = "{owner}"
-roster_file = "roster.note"
-spool = "edge.spool"
-interval_s = 10
-[broker]
-host = "127.0.0.1"
-[[bus]]
-id = "main"
-host = "127.0.0.1"
-[[meter]]
-id = "heat"
-bus = "main"
-unit = 1
-profile = "spirax-sarco-tva"
-"""
 
 
 class Hands:
@@ -82,31 +59,21 @@ class SlowBus:
         """Nothing is open."""
 
 
+def settings_of(folder: Path) -> Path:
+    """Settings with one meter, sampled every 10 s."""
+    return settings_in(folder, one_meter("spirax-sarco-tva", bus="main"), interval_s=10)
+
+
 def edge_in(folder: Path) -> Edge:
-    for argv in (
-        ["owner", "--out", "owner.pem", "--name", OWNER_NAME],
-        ["edge", "--out", "edge.pem"],
-        ["cosigner", "--out", "ingest.pem", "--name", "plant.example/ingest"],
-    ):
-        assert main(["keys", *(str(folder / one) if one.endswith(".pem") else one for one in argv)]) == 0
-    assert main([
-        "keys", "roster", "new", str(folder / "roster.note"), "--owner", str(folder / "owner.pem"),
-        "--namespace", "plant.example", "--edge", f"sola-e1={folder / 'edge.pem.pub'}",
-        "--cosigner", str(folder / "ingest.pem.pub"),
-    ]) == 0  # fmt: skip
-    config = folder / "edge.toml"
-    config.write_text(SETTINGS.format(owner=(folder / "owner.pem.pub").read_text().strip()))
-    return Edge(load_settings(config, {}), folder)
+    """The edge of these settings as it comes."""
+    return Edge(load_settings(settings_of(folder), {}), folder)
 
 
 async def _take(folder: Path, samples: list[tuple[int, int]], *, stop: bool = False) -> list[int]:
     """The slots taken, as `edge run` does, with these milliseconds (one request, clock's step) for each sample."""
-    edge, hands = edge_in(folder), Hands()
+    hands = Hands()
     bus = SlowBus(hands)
-    edge.clock = hands
-    edge.buses = {"main": bus}
-    edge.sampling = Sampling(edge.sampling.configuration, {"main": bus}, hands)
-    edge.log.start(edge.text, hands.now())
+    edge = edge_on(settings_of(folder), hands, {"main": bus})
     slots: list[int] = []
     slot_ms = hands.wall_ms
     for each_ms, step_ms in samples:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType, SimData, SimDevice
 
 from edge.commission.commission import MATCHED, PointResult, Record, meter_result, note_of
 from edge.commission.identity import Known, commissioned_key, identity_key, text_of_note
 from edge.settings import load_settings, metering_configuration
 from edge.spool import Spool
 from hakari.cli.root import main
-from hakari.log.note import SigningKey
+from tests.unit.edge_folder import one_meter, settings_text
+from tests.unit.edge_server import serving
 
 CASE = Path(__file__).resolve().parent.parent / "cases" / "profiles" / "sunspec-inverter-103" / "case.toml"
-OWNER = str(SigningKey("plant.example/owner", Ed25519PrivateKey.from_private_bytes(bytes(32))).verifier)
 
 
 def _words() -> list[int]:
@@ -33,53 +28,17 @@ def _words() -> list[int]:
 @pytest.fixture(scope="module")
 def inverter() -> Iterator[int]:
     """The port of a server with the registers of the SunSpec case at unit 1."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    async def start() -> ModbusTcpServer:
-        blocks = [[SimData(0, datatype=DataType.BITS)] for _ in range(2)]
-        holding = [SimData(40000, values=_words(), datatype=DataType.REGISTERS)]
-        inputs = [SimData(0, datatype=DataType.REGISTERS)]
-        device = SimDevice(1, simdata=(blocks[0], blocks[1], holding, inputs))
-        server = ModbusTcpServer(device, address=("127.0.0.1", 0))
-        await server.serve_forever(background=True)
-        return server
-
-    server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
-    yield server.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-    asyncio.run_coroutine_threadsafe(server.shutdown(), loop).result(10)  # type: ignore[no-untyped-call]
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
+    with serving(1, 40000, _words()) as port:
+        yield port
 
 
 def _settings(folder: Path, port: int, serial: str = "PV-000123") -> str:
+    place = f'host = "127.0.0.1"\nport = {port}\ntimeout_s = 2'
     path = folder / "edge.toml"
-    path.write_text(f"""
-[edge]
-namespace = "plant.example"
-site = "sola"
-name = "e1"
-key_file = "edge.toml"
-owner_key = "{OWNER}"
-roster_file = "edge.toml"
-spool = "spool.sqlite"
-interval_s = 900
-[broker]
-host = "127.0.0.1"
-[[bus]]
-id = "pv"
-host = "127.0.0.1"
-port = {port}
-timeout_s = 2
-[[meter]]
-id = "inverter"
-bus = "pv"
-unit = 1
-profile = "sunspec-inverter-103"
-serial = "{serial}"
-""")
+    body = one_meter("sunspec-inverter-103", "inverter", "pv", place)
+    path.write_text(settings_text(f'{body}serial = "{serial}"\n'))
+    for name in ("edge.pem", "roster.note"):
+        (folder / name).write_text("x")
     return str(path)
 
 
@@ -135,7 +94,7 @@ def test_what_the_spool_says_is_commissioned_reads_as_the_log_will_have_it(
     identity = {"serial": "PV-000123"}
     points = [PointResult("active_power", "W", "8370", "8370", "0", "1", MATCHED, "", "", "")]
     result = meter_result(meter, identity, ("not seen", ""), points)
-    spool = Spool(str(tmp_path / "spool.sqlite"))
+    spool = Spool(str(tmp_path / "edge.spool"))
     spool.put_note(commissioned_key("inverter"), text_of_note(note_of(result, Record("Ann"), 9)))
     spool.put_note(identity_key("inverter"), text_of_note(Known(identity, serial="PV-000123")))
     spool.close()

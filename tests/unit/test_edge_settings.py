@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.reads.plan import requests_of
 from edge.settings import (
@@ -17,57 +16,18 @@ from edge.settings import (
     problems,
 )
 from hakari.errors import BadConfiguration
-from hakari.log.note import SigningKey
 from hakari.registers.decode import decode_sample
 from hakari.registers.requests import FUNCTION_OF, ReadRequest
 from hakari.wire.configuration import parse, text_of
+from tests.unit.edge_folder import OWNER, TWO_BUSES, settings_text
 
-OWNER = str(SigningKey("plant.example/owner", Ed25519PrivateKey.from_private_bytes(bytes(32))).verifier)
-GOOD = f"""
-[edge]
-namespace = "plant.example"
-site = "sola-north"
-name = "e1"
-key_file = "edge.pem"
-owner_key = "{OWNER}"
-roster_file = "roster.txt"
-spool = "spool.sqlite"
-interval_s = 900
-
-[broker]
-host = "127.0.0.1"
-password_file = "mqtt.txt"
-
-[[bus]]
-id = "pv"
-host = "10.0.0.7"
-
-[[bus]]
-id = "house"
-host = "10.0.0.8"
-port = 1502
-timeout_s = 0.5
-
-[[meter]]
-id = "inverter"
-bus = "pv"
-unit = 1
-profile = "sunspec-inverter-103"
-serial = "PV-000123"
-
-[[meter]]
-id = "export"
-bus = "house"
-unit = 1
-profile = "schneider-iem3155"
-serial = "4711"
-"""
+GOOD = settings_text(f'password_file = "mqtt.txt"\n{TWO_BUSES}', site="sola-north")
 
 
 def _write(folder: Path, text: str = GOOD) -> Path:
     path = folder / "edge.toml"
     path.write_text(text)
-    for name in ("edge.pem", "roster.txt", "mqtt.txt"):
+    for name in ("edge.pem", "roster.note", "mqtt.txt"):
         (folder / name).write_text("x")
     return path
 
@@ -164,7 +124,7 @@ def test_no_meters(tmp_path: Path) -> None:
     assert list(problems(told)) == []
 
 
-@pytest.mark.parametrize("name", ["edge.pem", "roster.txt", "mqtt.txt"])
+@pytest.mark.parametrize("name", ["edge.pem", "roster.note", "mqtt.txt"])
 def test_missing_file_is_named(tmp_path: Path, name: str) -> None:
     path = _write(tmp_path)
     (tmp_path / name).unlink()

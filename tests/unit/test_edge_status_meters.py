@@ -10,12 +10,10 @@ import msgspec
 
 from edge.commission.identity import Known, identity_key, text_of_note
 from edge.library import profile
-from edge.reads.sampling import Sampling
 from edge.run import Edge
-from edge.settings import load_settings
 from edge.status import Status, shown, status
 from edge.status_meters import MeterStatus, state_of
-from tests.unit.edge_folder import settings_in
+from tests.unit.edge_folder import edge_on, settings_in
 from tests.unit.edge_lines import SLOT_MS, Device, FakeLine, Hands
 
 BODY = """
@@ -37,12 +35,9 @@ identity_proof = "seal 4711"
 
 
 async def _run(config: Path, slots: int, change: Callable[[int, Edge, FakeLine], None]) -> Status:
-    edge, hands = Edge(load_settings(config, {}), config.parent), Hands()
+    hands = Hands()
     line = FakeLine(hands, {1: Device(words=65_536), 2: Device(words=65_536)})
-    edge.clock = hands
-    edge.buses = {"line": line}
-    edge.sampling = Sampling(edge.configuration, edge.buses, hands)
-    edge.log.start(edge.text, hands.now())
+    edge = edge_on(config, hands, {"line": line})
     for k in range(slots):
         hands.wait(SLOT_MS + 10_000 * k - hands.wall_ms)
         change(k, edge, line)

@@ -11,19 +11,10 @@ from edge.modbus.waits import waits_of
 from edge.reads.cycle import cycles_of
 from edge.settings import BusTable
 from edge.tools.check import check
-from tests.unit.edge_folder import settings_in
+from tests.unit.edge_folder import one_meter, settings_in
 from tests.unit.edge_lines import Device, Plant
 
-BODY = """
-[[bus]]
-id = "pv"
-host = "10.0.0.7"
-[[meter]]
-id = "inverter"
-bus = "pv"
-unit = 1
-profile = "huawei-sun2000"
-"""
+BODY = one_meter("huawei-sun2000", "inverter", "pv", 'host = "10.0.0.7"')
 
 
 def test_the_pauses_of_the_profile_reach_the_bus_and_the_cycle_time() -> None:

@@ -8,31 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from edge.reads.sampling import Sampling
-from edge.run import Edge
-from edge.settings import load_settings
-from tests.unit.edge_folder import settings_in
+from tests.unit.edge_folder import edge_on, one_meter, settings_in
 from tests.unit.edge_lines import SLOT_MS, Device, FakeLine, Hands
-
-BODY = """
-[[bus]]
-id = "line"
-host = "127.0.0.1"
-[[meter]]
-id = "heat"
-bus = "line"
-unit = 1
-profile = "spirax-sarco-tva"
-"""
 
 
 async def _run(config: Path, silent: list[bool]) -> None:
-    edge, hands = Edge(load_settings(config, {}), config.parent), Hands()
+    hands = Hands()
     line = FakeLine(hands, {1: Device()})
-    edge.clock = hands
-    edge.buses = {"line": line}
-    edge.sampling = Sampling(edge.configuration, edge.buses, hands)
-    edge.log.start(edge.text, hands.now())
+    edge = edge_on(config, hands, {"line": line})
     for k, away in enumerate(silent):
         hands.wait(SLOT_MS + 10_000 * k - hands.wall_ms)
         line.devices[1].silent = away
@@ -41,7 +24,7 @@ async def _run(config: Path, silent: list[bool]) -> None:
 
 
 def test_silence_and_return_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    config = settings_in(tmp_path, BODY, interval_s=10)
+    config = settings_in(tmp_path, one_meter("spirax-sarco-tva"), interval_s=10)
     with caplog.at_level(logging.INFO, "hakari.edge"):
         asyncio.run(_run(config, [False, *[True] * 6, *[False] * 6]))
     told = [one.getMessage() for one in caplog.records if "answers" in one.getMessage()]
