@@ -177,6 +177,6 @@ def test_a_file_that_exists_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "made.toml"
     path.write_text("mine")
     code, _, err = run(Device(40000, common(), model(103, INVERTER)), "--out", str(path))
-    assert code == 3
+    assert code == 6
     assert "exists and is not overwritten" in err
     assert path.read_text() == "mine"
