@@ -28,7 +28,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
         chain.start_all()
         chain.finish()
         chain.assert_nothing_lost_or_doubled()
-        return chain.registers("solar-e1/export/energy_export")
+        return _export(chain)
 
 
 @pytest.mark.system
@@ -49,7 +49,7 @@ def test_fault_01_kills_at_length(tmp_path: Path, victim: str) -> None:
     with Chain(tmp_path / "calm", [solar()], START, end, broker=broker) as chain:
         chain.start_all()
         chain.finish()
-        calm = chain.registers("solar-e1/export/energy_export")
+        calm = _export(chain)
     campaign = Kills(POINTS[victim])
     for seed in range(kills // KILLS_A_RUN):  # a run's readings are all stored after some hundred kills
         folder = tmp_path / f"killed{seed}"
@@ -76,4 +76,10 @@ def _campaign(
         assert chain.alive("plants"), "the run ended before the last kill: it proves too little"
         chain.finish()
         chain.assert_nothing_lost_or_doubled()
-        return chain.registers("solar-e1/export/energy_export")
+        return _export(chain)
+
+
+def _export(chain: Chain) -> dict[int, str]:
+    found = chain.registers("solar-e1/export/energy_export")
+    assert found, "without a GOOD reading nothing is compared"
+    return found
