@@ -15,7 +15,7 @@ from hakari.lockstep import ClockTable
 from hakari.log.note import NoteInvalid, VerifierKey
 from hakari.mqtt import BrokerSettings
 from hakari.registers.check import expected_raw
-from hakari.registers.profile import MAX_EVERY, Point, Profile
+from hakari.registers.profile import MAX_EVERY, MEASURED, Point, Profile
 from hakari.wire.configuration import Meter, MeteringConfiguration
 
 DAY_S = 86_400
@@ -282,7 +282,7 @@ def with_rates(found: Profile, meter: MeterTable) -> Profile:
     """`found` with the rates that `meter` gives its points; SettingsInvalid for a point that it has not."""
     if not meter.every:
         return found
-    known = {point.name for point in found.points if point.kind in ("counter", "gauge")}
+    known = {point.name for point in found.points if point.kind in MEASURED}
     for name in meter.every:
         if name not in known:
             raise SettingsInvalid(

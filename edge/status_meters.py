@@ -13,10 +13,9 @@ import msgspec
 from edge.commission.identity import Known, Note, NoteUnreadable, known_of
 from edge.modbus.bus import NOT_TRIED
 from edge.reads.learned import Refused, parse
-from edge.reads.plan import MEASURED
 from edge.reads.sampling import note_key
 from hakari.registers.decode import IDENTITY_MISMATCH, decode_sample
-from hakari.registers.profile import Point
+from hakari.registers.profile import MEASURED, Point
 from hakari.registers.profile_hash import SERIAL
 from hakari.registers.requests import RequestMalformed
 from hakari.wire.configuration import Meter, MeteringConfiguration

@@ -63,7 +63,7 @@ class Telling:
             self._line(bus, meters, found)
             for meter in meters:
                 self._meter(meter, found[meter.id])
-        self._frozen(sample)
+        self._frozen(sample.slot_ms, found)
 
     def suspensions(self, configuration: MeteringConfiguration) -> None:
         """Says of each meter that does not count why, once in a process; also what was said before it started."""
@@ -140,11 +140,11 @@ class Telling:
             _log.info("meter %s is again the one that is expected", meter.id)
             self._strangers.discard(meter.id)
 
-    def _frozen(self, sample: Sample) -> None:
+    def _frozen(self, slot_ms: int, found: Mapping[str, Sequence[Block]]) -> None:
         """Says once that a meter repeats itself word for word, and once that it no longer does."""
-        for meter, blocks in by_meter(sample).items():
+        for meter, blocks in found.items():
             before = self._stretches.get(meter)
-            stretch = self._stretches[meter] = follow(before, sample.slot_ms, blocks)
+            stretch = self._stretches[meter] = follow(before, slot_ms, blocks)
             was, is_ = before is not None and before.frozen, stretch is not None and stretch.frozen
             if is_ and not was and stretch is not None:
                 minutes = (stretch.last_ms - stretch.since_ms) // 60_000

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from hakari.log.roster import Roster
 from hakari.names import BadName, check_local, point_id
 from hakari.quality import Quality
-from hakari.registers.profile import Point
+from hakari.registers.profile import MEASURED, Point
 from hakari.store.days import value_of
 from hakari.store.operations import EdgeHealth, PointHealth
 from hakari.wire.configuration import Meter, MeteringConfiguration
@@ -28,7 +28,6 @@ POINT_LIMIT_INTERVALS = 3
 LEAST_LIMIT_MS = 15 * MINUTE_MS
 NEVER_ANY = 3
 NOTHING = "-"
-KINDS = frozenset({"counter", "gauge"})
 
 
 class EdgeStanding(NamedTuple):
@@ -79,7 +78,7 @@ def points_of(edge_id: str, configuration: MeteringConfiguration) -> Iterator[tu
             continue
         for point in meter.profile.points:
             name = point_id(edge_id, meter.id, point.name)
-            if point.kind in KINDS and name not in seen:
+            if point.kind in MEASURED and name not in seen:
                 seen.add(name)
                 yield name, meter, point
 

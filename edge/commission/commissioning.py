@@ -68,7 +68,7 @@ from hakari.errors import DataProblem, NotReachable, Refused
 from hakari.lockstep import Answer, Hello, LockstepClient, LockstepClock, Tick, host_and_port
 from hakari.registers.decode import decode_sample
 from hakari.registers.groups import groups_of
-from hakari.registers.profile import Point
+from hakari.registers.profile import MEASURED, Point
 from hakari.registers.profile_hash import SERIAL
 from hakari.registers.reading import Reading
 from hakari.registers.requests import FUNCTION_OF, ReadRequest
@@ -290,7 +290,7 @@ def check_identity(meter: Meter, known: Known | None, found: Fingerprint) -> Non
 
 def measured(meter: Meter) -> list[Point]:
     """The points that become readings."""
-    return [point for point in meter.profile.points if point.kind in ("counter", "gauge")]
+    return [point for point in meter.profile.points if point.kind in MEASURED]
 
 
 def _mapped(meter: Meter) -> list[Point]:

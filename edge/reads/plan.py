@@ -13,11 +13,9 @@ from typing import NamedTuple
 
 from edge.reads.learned import NOTHING, Learned
 from hakari.registers.groups import Group, groups_of, in_one_span
-from hakari.registers.profile import Point, Profile
+from hakari.registers.profile import MEASURED, Point, Profile
 from hakari.registers.requests import FUNCTION_OF, ReadRequest
 from hakari.wire.configuration import Meter, MeteringConfiguration
-
-MEASURED = ("counter", "gauge")
 
 
 class MeterPlan(NamedTuple):

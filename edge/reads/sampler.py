@@ -73,6 +73,16 @@ class Unit:
         """A new slot begins."""
         self.silence, self.answers, self.asked_refused = "", False, False
 
+    def answered(self, request: ReadRequest) -> None:
+        """It answered `request` whole."""
+        self.answers = True
+        self.longest = max(self.longest, request.count)
+
+    def fell_silent(self, now_ms: int, error: str) -> None:
+        """It gave no answer: it is asked no more in this slot, and in later ones as its breaker says."""
+        self.silence = NOT_TRIED + error
+        self.breaker.silent(now_ms, error)
+
 
 class _Ask(NamedTuple):
     """A planned request at its place among the line's blocks.
@@ -208,15 +218,13 @@ class _Slot:
             if not error:
                 self._learn(unit, unit.learned.without(ask.planned.groups[0]))
         if not error:
-            unit.answers = True
-            unit.longest = max(unit.longest, ask.planned.request.count)
+            unit.answered(ask.planned.request)
         elif is_closed(error):
             self._closed = NOT_TRIED + error.partition(";")[0]
         elif is_untried(error):  # the line itself was not free; the meter is not to blame
             self._busy.append(ask)
         elif is_silent(error):
-            unit.silence = NOT_TRIED + error
-            unit.breaker.silent(self._began_ms, error)
+            unit.fell_silent(self._began_ms, error)
         elif is_busy(error):
             self._busy.append(ask)
         elif is_refusal(error) and not ask.unasked:
@@ -282,11 +290,9 @@ class _Slot:
             return STOPPED
         exchange = await self._exchange(ask, part.request, part.text)
         if not exchange.error:
-            unit.answers = True
-            unit.longest = max(unit.longest, part.request.count)
+            unit.answered(part.request)
         elif is_silent(exchange.error):
-            unit.silence = NOT_TRIED + exchange.error
-            unit.breaker.silent(self._began_ms, exchange.error)
+            unit.fell_silent(self._began_ms, exchange.error)
         return exchange.error
 
     def _learn(self, unit: Unit, learned: Learned) -> None:

@@ -17,7 +17,7 @@ from edge.sunspec.definitions import COMMON_MODEL, HEADER_WORDS, SUNSPEC_MARK, D
 from hakari.errors import DataProblem
 from hakari.registers.check import check_profile
 from hakari.registers.groups import Group, groups_of
-from hakari.registers.profile import MAX_BLOCK_WORDS, Point, Profile, Span, Type
+from hakari.registers.profile import MAX_BLOCK_WORDS, MEASURED, Point, Profile, Span, Type
 
 SOURCE = "sunspec/models at 7abdf89, "
 IDENTITY_EVERY = 60  # a device's names take more registers than its values, and are compared once a day anyway
@@ -87,7 +87,7 @@ def profile_of(
     points = _fitting(points, max_words, left)
     left |= {NOT_NOW: [point.name for point in points if point.name in without]} if without else {}
     points = _with_used_scales([point for point in points if point.name not in without])
-    if not any(point.kind in ("counter", "gauge") for point in points):
+    if not any(point.kind in MEASURED for point in points):
         raise NothingToRead(
             f"the chain at {chain.base} has no model that hakari reads; it has {_listed(chain.models) or 'none at all'}"
         )

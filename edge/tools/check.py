@@ -13,7 +13,7 @@ import msgspec
 
 from edge import settings
 from edge.reads import cycle
-from edge.reads.plan import MEASURED, Planned, planned_of
+from edge.reads.plan import Planned, planned_of
 from edge.reload import configuration_in_force
 from edge.settings import Settings
 from edge.spool_peek import SpoolUnread, peek
@@ -21,6 +21,7 @@ from edge.trust import trusted
 from hakari.cli.output import table
 from hakari.errors import BadConfiguration, HakariError
 from hakari.registers.groups import asked_points
+from hakari.registers.profile import MEASURED
 from hakari.settings import load, within
 from hakari.wire.configuration import Meter, MeteringConfiguration
 from hakari.wire.envelope import deflate

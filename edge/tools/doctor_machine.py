@@ -17,7 +17,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from edge.buffer import FULL, MB
-from edge.reads.plan import MEASURED
 from edge.settings import Settings, check_files, edge_id_of
 from edge.spool_peek import is_sound, peek
 from edge.status import no_room, status
@@ -27,6 +26,7 @@ from edge.trust import trusted
 from hakari import __version__
 from hakari.clock import SYNCHRONISED, UNKNOWN, PlantTime, SystemClock
 from hakari.errors import HakariError
+from hakari.registers.profile import MEASURED
 from hakari.settings import beside
 from hakari.wire.configuration import MeteringConfiguration
 

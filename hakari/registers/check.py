@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from hakari.errors import BadConfiguration
 from hakari.registers.groups import backed, groups_of
-from hakari.registers.profile import Point, Profile
+from hakari.registers.profile import MEASURED, Point, Profile
 from hakari.registers.reading import BCD, FLOATS, M10K, SIGNED, WIDTH_BITS, modulus, pattern_of_digits
 from hakari.units import UNITS
 
@@ -111,7 +111,7 @@ def _bound_problems(point: Point) -> Iterator[str]:
     for field, text in (("minimum", point.minimum), ("maximum", point.maximum)):
         if text is None:
             continue
-        if point.kind not in ("counter", "gauge"):
+        if point.kind not in MEASURED:
             yield f"is a {point.kind} with a {field}; only counters and gauges have bounds"
         try:
             bound = Decimal(text)
@@ -150,7 +150,7 @@ def expected_raw(point: Point) -> int | None:
 def _scale_problems(point: Point, profile: Profile) -> Iterator[str]:
     if point.scale_point is None:
         return
-    if point.kind not in ("counter", "gauge") or point.type in FLOATS:
+    if point.kind not in MEASURED or point.type in FLOATS:
         yield f"is a {point.kind} of type {point.type}; only whole-number counters and gauges take a scale_point"
     scale = next((p for p in profile.points if p.name == point.scale_point), None)
     if scale is None:

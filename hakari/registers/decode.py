@@ -17,7 +17,7 @@ import msgspec
 from hakari.quality import Quality
 from hakari.registers.check import expected_raw
 from hakari.registers.groups import asked_points
-from hakari.registers.profile import Point, Profile
+from hakari.registers.profile import MEASURED, Point, Profile
 from hakari.registers.reading import BCD, FLOATS, M10K, Reading, digits_of, exact_value
 from hakari.registers.requests import ReadRequest, refusal
 
@@ -204,9 +204,7 @@ class _Window:
         asked = asked_points(profile, request.table, request.address, request.count)
         inside = {point.name: point for point in asked}
         self.fields = [
-            self._field(p, inside)
-            for p in inside.values()
-            if p.kind in ("counter", "gauge") and (names is None or p.name in names)
+            self._field(p, inside) for p in inside.values() if p.kind in MEASURED and (names is None or p.name in names)
         ]
         self.identities = [self._field(p, inside) for p in inside.values() if p.kind == "identity"]
         self.expecting = [field for field in self.identities if field.point.expect is not None]

@@ -21,6 +21,7 @@ Order = Literal["high_first", "low_first"]
 Proof = Literal["", "constructed", "captured"]
 
 MAX_BLOCK_WORDS = 125
+MEASURED = ("counter", "gauge")  # the kinds of points that give readings
 WORDS: dict[str, int] = {
     "u16": 1, "i16": 1, "sunssf": 1, "u32": 2, "i32": 2, "f32": 2, "acc32": 2, "u64": 4, "i64": 4, "f64": 4, "acc64": 4,
     "bcd16": 1, "bcd32": 2, "bcd48": 3, "bcd64": 4, "m10k32": 2, "m10k48": 3, "m10k64": 4,

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from edge.library import profile
-from edge.reads.plan import MEASURED
 from edge.settings import load_settings
 from edge.tools import doctor_machine
 from edge.tools.doctor import Check, certificate, diagnosis, free_days, only, redacted, report_text, shown
 from edge.tools.doctor_lines import bus_checks
 from edge.tools.doctor_machine import _doubts, clock_checks, spool_checks, version_checks
 from hakari.clock import SYNCHRONISED, UNKNOWN, UNSYNCHRONISED, PlantTime
+from hakari.registers.profile import MEASURED
 from hakari.wire.configuration import Meter, MeteringConfiguration
 from tests.unit.edge_folder import one_meter, settings_in
 
