@@ -115,6 +115,21 @@ def mark_topic(edge_id: str) -> str:
     return f"hakari/v1/mark/{edge_id}"
 
 
+def config_topic(edge_id: str) -> str:
+    """Where signed configuration and diagnostics requests for the edge go."""
+    return f"hakari/v1/config/{edge_id}"
+
+
+def batches_of_shard(two_digits: str) -> str:
+    """The subscription to the batches of one shard."""
+    return f"hakari/v1/batch/{two_digits}/+"
+
+
+def ingest_client_id(two_digits: str) -> str:
+    """Client id and user of the worker that owns one shard: a second one throws the first out at the broker."""
+    return f"ingest-{two_digits}"
+
+
 def edge_id_of_batch_topic(topic: str) -> str | None:
     """The edge id that a batch topic names, or None where the topic is not one in its exact form."""
     edge_id = topic.rsplit("/", 1)[-1]

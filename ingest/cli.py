@@ -13,8 +13,7 @@ import msgspec
 from hakari.cli.output import show, table
 from hakari.errors import DATA_PROBLEM, Refused
 from hakari.period import time_text
-from hakari.store.evidence import Quarantined
-from hakari.store.evidence_sqlite import QuarantineTotal
+from hakari.store.evidence import Quarantined, QuarantineTotal
 from ingest.fsck import Checked, Report, fsck
 from ingest.options import opened_evidence, options, progress
 from ingest.settings import load_roster, load_settings

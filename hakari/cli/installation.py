@@ -161,8 +161,9 @@ def _keys(folder: Path, namespace: str, here: Sequence[str]) -> tuple[str, list[
         public = base64.b64encode(keyfile.public_bytes(_key(folder, edge_id))).decode()
         publicfile.write(publicfile.beside(folder / f"{edge_id}.pem"), public)
         edges.append(EdgeKey(edge_id, public))
-    named = [[NamedKey(key.name, str(key))] for key in (ingest.verifier, statement.verifier)]
-    rosterfile.create(folder / ROSTER_FOLDER / ROSTER, lambda: Roster(namespace, 1, edges, [], *named), owner)
+    cosigners, statements = ([NamedKey(key.name, str(key))] for key in (ingest.verifier, statement.verifier))
+    first = Roster(namespace, 1, edges, cosigners=cosigners, statement_keys=statements)
+    rosterfile.create(folder / ROSTER_FOLDER / ROSTER, lambda: first, owner)
     return str(owner.verifier), [
         Made("owner.pem", "the OWNER's key, signs the roster: keep it off-line, not on this machine"),
         Made("ingest.pem", "ingest: signs stored marks"),

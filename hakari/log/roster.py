@@ -85,7 +85,12 @@ class NamedKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Roster:
-    """Everything that the owner vouches for under `namespace`; `serial` rises with every signature."""
+    """Everything that the owner vouches for under `namespace`; `serial` rises with every signature.
+
+    `sources` are those of `edges` whose key ingest itself holds: logs of readings that were received, imported or
+    declared, and that can never pass for measured ones. `configurers` sign configuration and diagnostics requests to
+    edges. Both are absent from the text while they are empty.
+    """
 
     namespace: str
     serial: int
@@ -93,10 +98,12 @@ class Roster:
     epochs: Sequence[ApprovedEpoch] = ()
     cosigners: Sequence[NamedKey] = ()
     statement_keys: Sequence[NamedKey] = ()
+    sources: Sequence[str] = ()
+    configurers: Sequence[NamedKey] = ()
 
     def __post_init__(self) -> None:
         # Tuples, so that no list that somebody still holds can change what was checked.
-        for field in ("edges", "epochs", "cosigners", "statement_keys"):
+        for field in ("edges", "epochs", "cosigners", "statement_keys", "sources", "configurers"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
         try:
             _check(self)
@@ -122,8 +129,12 @@ class Roster:
         """The keys whose statements verifiers trust."""
         return [VerifierKey.parse(named.key) for named in self.statement_keys]
 
-    def following(self, **changes: Sequence[NamedTuple]) -> Roster:
-        """This roster with the next serial and other `edges`, `epochs`, `cosigners` or `statement_keys`."""
+    def configurer_keys(self) -> list[VerifierKey]:
+        """The keys whose configuration and diagnostics requests edges take."""
+        return [VerifierKey.parse(named.key) for named in self.configurers]
+
+    def following(self, **changes: Sequence[NamedTuple] | Sequence[str]) -> Roster:
+        """This roster with the next serial and others of its parts, each named by its field."""
         parts: dict[str, Any] = {**changes, "serial": self.serial + 1}
         return replace(self, **parts)
 
@@ -148,6 +159,8 @@ class Roster:
             "epochs": [epoch._asdict() for epoch in self.epochs],
             "cosigners": [key._asdict() for key in self.cosigners],
             "statement_keys": [key._asdict() for key in self.statement_keys],
+            **({"sources": list(self.sources)} if self.sources else {}),
+            **({"configurers": [key._asdict() for key in self.configurers]} if self.configurers else {}),
         }
 
     def text(self) -> str:
@@ -173,6 +186,8 @@ class Roster:
             ],
             cosigners=_named(content, "cosigners"),
             statement_keys=_named(content, "statement_keys"),
+            sources=[_text(item) for item in _items(content, "sources")] if "sources" in content else (),
+            configurers=_named(content, "configurers") if "configurers" in content else (),
         )
         if roster.text() != text:
             raise RosterInvalid("roster is not in its one form (unknown or repeated field, order or white space)")
@@ -224,6 +239,12 @@ def _items(content: object, field: str) -> list[object]:
     return _get(content, field, list)
 
 
+def _text(item: object) -> str:
+    if not isinstance(item, str):
+        raise RosterInvalid(f"roster field sources holds {str(item)[:80]!r}; it must hold edge ids")
+    return item
+
+
 def _edge_key(item: object) -> EdgeKey:
     until = [
         None if isinstance(item, dict) and item.get(field) is None else _get(item, field, int)
@@ -252,6 +273,8 @@ def _check(roster: Roster) -> None:
     _check_epochs(roster)
     _check_named(roster.cosigners, "cosigner", COSIGNATURE)
     _check_named(roster.statement_keys, "statement key", ED25519)
+    _check_named(roster.configurers, "configurer", ED25519)
+    _check_sources(roster)
     _check_purposes(roster)
 
 
@@ -285,6 +308,15 @@ def _check_epochs(roster: Roster) -> None:
         seen.add(approved)
 
 
+def _check_sources(roster: Roster) -> None:
+    listed = {key.edge for key in roster.edges}
+    if len(set(roster.sources)) != len(roster.sources):
+        raise RosterInvalid("a source is listed twice; list it once")
+    for source in roster.sources:
+        if source not in listed:
+            raise RosterInvalid(f"source {source[:80]!r} has no key in the roster; add its key first")
+
+
 def _check_named(keys: Sequence[NamedKey], what: str, algorithm: int) -> None:
     if len(keys) > MAX_NAMED_KEYS:
         raise RosterInvalid(f"roster has {len(keys)} {what}s, limit {MAX_NAMED_KEYS}")
@@ -314,6 +346,8 @@ def _purposes(roster: Roster) -> Iterable[tuple[str, bytes]]:
         yield f"cosigner {key_of_ingest.name}", key_of_ingest.public
     for key_of_calc in roster.statement_verifiers():
         yield f"statement key {key_of_calc.name}", key_of_calc.public
+    for key_of_configurer in roster.configurer_keys():
+        yield f"configurer {key_of_configurer.name}", key_of_configurer.public
 
 
 def _check_owner(roster: Roster, owner: VerifierKey) -> None:

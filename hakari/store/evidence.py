@@ -6,7 +6,7 @@ without an error means that all of it is on disk (fsync), leaving it with an err
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -23,7 +23,10 @@ class Head(NamedTuple):
 
 
 class StoredLeaf(NamedTuple):
-    """Leaf `i` as it was sent: its RFC 6962 hash, deflated body, and the checkpoint of size i + 1."""
+    """Leaf `i` as it was sent: its RFC 6962 hash, deflated body, and the checkpoint of size i + 1.
+
+    `deflated` is empty where nobody has the body any more and the leaf was appended by its hash alone (I11).
+    """
 
     i: int
     leaf_hash: bytes
@@ -42,11 +45,45 @@ class Quarantined(NamedTuple):
     payload: bytes
 
 
+class QuarantineTotal(NamedTuple):
+    """Payloads kept now, their bytes, and how many older ones were dropped to stay within the limits."""
+
+    kept: int
+    bytes: int
+    dropped: int
+
+
+class Decision(NamedTuple):
+    """What a person decided about evidence: append-only, shown to verifiers.
+
+    `kind` is one of DECISIONS, `subject` what it is about (an origin, a quarantined message's number), `detail` what
+    the kind asks for, as one line of JSON or "". Times are UTC milliseconds.
+    """
+
+    at_ms: int
+    kind: str
+    subject: str
+    who: str
+    why: str
+    detail: str = ""
+
+
+RELEASED = "quarantine-released"
+DISCARDED = "quarantine-discarded"
+FORGONE = "bodies-forgone"  # I11: subject is the origin, detail {"start": …, "stop": …}
+RESTORED = "restored"  # the evidence log was restored from a backup
+DECISIONS = (RELEASED, DISCARDED, FORGONE, RESTORED)
+
+
 class EvidenceLog(Protocol):
     """Append-only evidence of every origin."""
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """All writes inside it become durable together, or none does."""
+    def transaction(self, touching: Collection[Origin] = ()) -> AbstractContextManager[None]:
+        """All writes inside it become durable together, or none does.
+
+        `touching` are origins that will be looked at and probably appended to: an adapter over a network reads (and
+        locks, in the order of their edge ids) their heads in one statement. It changes nothing but speed.
+        """
         ...
 
     def head(self, origin: Origin) -> Head:
@@ -109,4 +146,32 @@ class EvidenceLog(Protocol):
 
     def quarantined(self, limit: int = 100) -> list[Quarantined]:
         """The newest first."""
+        ...
+
+    def quarantined_entry(self, entry_id: int) -> Quarantined | None:
+        """The quarantined payload of that id, while it is kept."""
+        ...
+
+    def quarantine_total(self) -> QuarantineTotal:
+        """What the quarantine holds and what it had to drop."""
+        ...
+
+    def drop_quarantined(self, entry_id: int) -> bool:
+        """Takes a payload out of the quarantine after its decision was recorded; False where it is not kept."""
+        ...
+
+    def conflicts(self, origin: Origin) -> list[bytes]:
+        """The conflict evidence of `origin`, in the order of its arrival."""
+        ...
+
+    def decide(self, decision: Decision) -> None:
+        """Records a decision; it is never changed or deleted."""
+        ...
+
+    def decisions(self, kind: str = "", subject: str = "") -> list[Decision]:
+        """Decisions in the order of their recording; of one kind or about one subject where these are given."""
+        ...
+
+    def close(self) -> None:
+        """Releases what is held."""
         ...

@@ -8,22 +8,29 @@ or a stranger can make us keep is bounded. A failing disk raises EvidenceStoreFa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from hakari.log.tree import EMPTY_ROOT
 from hakari.names import Origin
-from hakari.store.evidence import Head, Quarantined, StoredLeaf
+from hakari.store.evidence import DECISIONS, Decision, Head, Quarantined, QuarantineTotal, StoredLeaf
 from hakari.store.sqlite import Database, Schema, SqlRow, StoreFailed, StoreMisused
 
-VERSION = 1
+VERSION = 2
 HASH_BYTES = 32
 LEAVES_AT_ONCE = 256
 PENDING_PLACES = 256
 MAX_REASON_CHARS = 1000
 
+_DECISION = (
+    """CREATE TABLE decision (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+      who TEXT NOT NULL, why TEXT NOT NULL, detail TEXT NOT NULL)""",
+    "CREATE TRIGGER decision_stays BEFORE DELETE ON decision BEGIN SELECT RAISE (ABORT, 'a decision stays'); END",
+    "CREATE TRIGGER decision_holds BEFORE UPDATE ON decision BEGIN SELECT RAISE (ABORT, 'a decision holds'); END",
+)
 _STATEMENTS = (
     """CREATE TABLE origin (
       id INTEGER PRIMARY KEY, edge TEXT NOT NULL, epoch INTEGER NOT NULL, namespace TEXT NOT NULL,
@@ -54,14 +61,16 @@ _STATEMENTS = (
       WHEN NEW.size < OLD.size OR NEW.size > OLD.size + 1 OR NEW.frozen < OLD.frozen
         OR (OLD.frozen AND NEW.size <> OLD.size)
       BEGIN SELECT RAISE (ABORT, 'an origin grows by one leaf, and never once frozen'); END""",
+    *_DECISION,
 )
+_UPGRADES = {1: _DECISION}
 
 
 class EvidenceStoreFailed(StoreFailed):
     """The evidence log cannot be written or read: stop, and acknowledge nothing."""
 
 
-SCHEMA = Schema("evidence log", VERSION, _STATEMENTS, "FULL", EvidenceStoreFailed)
+SCHEMA = Schema("evidence log", VERSION, _STATEMENTS, "FULL", EvidenceStoreFailed, _UPGRADES)
 
 
 class Limits(NamedTuple):
@@ -79,14 +88,6 @@ class Limits(NamedTuple):
     payload_bytes: int = 1024 * 1024
 
 
-class QuarantineTotal(NamedTuple):
-    """Payloads kept now, their bytes, and how many older ones were dropped to stay within the limits."""
-
-    kept: int
-    bytes: int
-    dropped: int
-
-
 class SqliteEvidenceLog:
     """The evidence log in the file `path`; created where absent, unless it is opened `read_only`."""
 
@@ -96,7 +97,7 @@ class SqliteEvidenceLog:
         self._ids: dict[Origin, int] = {}
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, touching: Collection[Origin] = ()) -> Iterator[None]:  # noqa: ARG002 - the port's
         """All writes inside it are on disk when it ends without an error; none is when it ends with one."""
         try:
             with self._db.transaction():
@@ -262,6 +263,32 @@ class SqliteEvidenceLog:
     def quarantine_total(self) -> QuarantineTotal:
         """What the quarantine holds and what it had to drop."""
         return QuarantineTotal(*self._db.all("SELECT kept, bytes, dropped FROM quarantine_total")[0])
+
+    def drop_quarantined(self, entry_id: int) -> bool:
+        """Takes a payload out of the quarantine after its decision was recorded; False where it is not kept."""
+        row = self._db.one("SELECT length(payload) FROM quarantine WHERE id = ?", (entry_id,))
+        if row is None:
+            return False
+        self._db.run("DELETE FROM quarantine WHERE id = ?", (entry_id,))
+        self._db.run("UPDATE quarantine_total SET kept = kept - 1, bytes = bytes - ?", (row[0],))
+        return True
+
+    def decide(self, decision: Decision) -> None:
+        """Records a decision; it is never changed or deleted."""
+        if decision.kind not in DECISIONS:
+            raise StoreMisused(f"{decision.kind!r} is no kind of decision")
+        self._db.run(
+            "INSERT INTO decision (at_ms, kind, subject, who, why, detail) VALUES (?, ?, ?, ?, ?, ?)", decision
+        )
+
+    def decisions(self, kind: str = "", subject: str = "") -> list[Decision]:
+        """Decisions in the order of their recording; of one kind or about one subject where these are given."""
+        rows = self._db.all(
+            "SELECT at_ms, kind, subject, who, why, detail FROM decision"
+            " WHERE (? = '' OR kind = ?) AND (? = '' OR subject = ?) ORDER BY id",
+            (kind, kind, subject, subject),
+        )
+        return [Decision(*row) for row in rows]
 
     def close(self) -> None:
         """Releases the file."""

@@ -6,7 +6,7 @@ The text is what is hashed; leaves carry it in parts before its first use, again
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -30,7 +30,8 @@ class Meter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     `commissioned` are the points that a commissioning matched to the meter's display, with this very profile;
     `suspended` says why the readings do not count for now (another identity was read), "" where nothing does;
     `identity_proof` is how a meter that tells no serial is known (a seal's number); `place` is where the bus is, the
-    serial device or host:port, so that a meter that is read elsewhere shows.
+    serial device or host:port, so that a meter that is read elsewhere shows. `origin` is how its readings came where no
+    edge read them: "received" from another sender, "imported" from a file, "declared" by a person; "" is measured.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Meter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     suspended: Annotated[str, msgspec.Meta(max_length=300)] = ""
     identity_proof: Annotated[str, msgspec.Meta(max_length=200)] = ""
     place: Annotated[str, msgspec.Meta(max_length=520)] = ""
+    origin: Literal["", "received", "imported", "declared"] = ""
 
     def doubt(self, point: str) -> str:
         """Why a GOOD reading of `point` does not count, "" where it does."""

@@ -20,6 +20,7 @@ MAX_LEAF_BYTES = 40 * 1024
 MAX_CARRIER_BYTES = 64 * 1024
 MAX_SHOWN_CHARS = 200
 MAX_PARTS = 1000
+GIVEN_BOOT = "given-0000000000"
 
 Ms = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -49,12 +50,28 @@ class Block(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     meter_time_s: Count | None = None
 
 
+class Given(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One value as a sender, a file or a person gave it, in ingest's own log: no register was read.
+
+    `value` is the decimal number exactly as it was given, in the unit of the configuration's point.
+    """
+
+    meter: Name
+    point: Name
+    value: Annotated[str, msgspec.Meta(max_length=60)]
+
+
 class Sample(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """All blocks read for one wall-clock slot; (edge, boot, mono_ms, block) identifies each reading."""
+    """All blocks read for one wall-clock slot; (edge, boot, mono_ms, block) identifies each reading.
+
+    In ingest's own log: the values `given` for the time `slot_ms`, whose identity is (point, slot): `boot` is
+    GIVEN_BOOT and `mono_ms` the slot, so that a value given twice counts once.
+    """
 
     slot_ms: Ms
     mono_ms: Count
     blocks: list[Block]
+    given: list[Given] = []
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -16,9 +16,11 @@ from hakari.names import BadName, check_local, point_id
 from hakari.quality import Quality
 from hakari.registers.check import problems
 from hakari.registers.decode import decode_sample
+from hakari.registers.given import GIVEN_TYPE, reading_of
+from hakari.registers.profile import MEASURED
 from hakari.registers.reading import Reading
 from hakari.wire.configuration import Meter, MeteringConfiguration
-from hakari.wire.leaf import Block, Carried, Leaf, Sample, decode
+from hakari.wire.leaf import GIVEN_BOOT, Block, Carried, Given, Leaf, Sample, decode
 
 LATE = "late acquisition"
 EARLY = "acquired before its slot"
@@ -166,8 +168,37 @@ class _Collected:
                 if meter is None or meter_id in unusable:
                     reason = unusable.get(meter_id, "is no known meter")
                     self.refuse(f"meter {meter_id!r} of configuration {leaf.cfg} {reason}")
+                elif meter.origin:
+                    self.refuse(
+                        f"meter {meter_id!r} of configuration {leaf.cfg} is {meter.origin}, not read by an edge"
+                    )
                 else:
                     self._add_meter(meter, blocks, sample, leaf, configuration.max_lag_ms)
+            for given in sample.given:
+                self._add_given(given, configuration, unusable, sample, leaf)
+
+    def _add_given(
+        self,
+        given: Given,
+        configuration: MeteringConfiguration,
+        unusable: Mapping[str, str],
+        sample: Sample,
+        leaf: Leaf,
+    ) -> None:
+        meter = configuration.meter(given.meter)
+        if meter is None or given.meter in unusable:
+            reason = unusable.get(given.meter, "is no known meter")
+            self.refuse(f"meter {given.meter!r} of configuration {leaf.cfg} {reason}")
+            return
+        if not meter.origin or leaf.boot != GIVEN_BOOT or sample.mono_ms != sample.slot_ms:
+            self.refuse(f"meter {given.meter!r}, slot {sample.slot_ms}: a given value stands among measured ones")
+            return
+        point = next((one for one in meter.profile.points if one.name == given.point), None)
+        if point is None or point.type != GIVEN_TYPE or point.kind not in MEASURED:
+            self.refuse(f"meter {given.meter!r} has no point {given.point!r} of type {GIVEN_TYPE} that is measured")
+            return
+        if self._wanted is None or given.point in self._wanted.get(meter.id, _NONE):
+            self._add_reading(reading_of(meter.id, point, given.value), meter.doubt(point.name), sample, leaf.boot)
 
     def _add_meter(self, meter: Meter, blocks: list[Block], sample: Sample, leaf: Leaf, max_lag_ms: int) -> None:
         boot, unclocked = leaf.boot, UNCLOCKED if leaf.sync.state == UNSYNCHRONISED else ""

@@ -18,8 +18,8 @@ import pytest
 from hakari.errors import NOT_REACHABLE, BadConfiguration
 from hakari.log.tree import EMPTY_ROOT, extend, leaf_hash, root_of
 from hakari.names import Origin
-from hakari.store.evidence import EvidenceLog, Head, StoredLeaf
-from hakari.store.evidence_sqlite import EvidenceStoreFailed, Limits, QuarantineTotal, SqliteEvidenceLog
+from hakari.store.evidence import EvidenceLog, Head, QuarantineTotal, StoredLeaf
+from hakari.store.evidence_sqlite import EvidenceStoreFailed, Limits, SqliteEvidenceLog
 from hakari.store.sqlite import StoreMisused
 
 ORIGIN = Origin("plant.example", "sola-e1", 1700)
@@ -299,7 +299,7 @@ def test_files_of_another_kind_or_version_are_refused(log: SqliteEvidenceLog, tm
     with log.transaction():
         log._db.run("UPDATE hakari_store SET version = 9")
     for read_only in (False, True):
-        with pytest.raises(BadConfiguration, match="schema version 9, known is 1"):
+        with pytest.raises(BadConfiguration, match="schema version 9, known is 2"):
             SqliteEvidenceLog(tmp_path / "evidence.db", read_only=read_only)
     with log.transaction():
         log._db.run("UPDATE hakari_store SET version = 1, kind = 'readings view'")

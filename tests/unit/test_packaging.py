@@ -33,12 +33,14 @@ IMPORTS = {
     "simulate": ["hakari", "simulate"],
     "grafana": ["hakari", "grafana"],
     "influx": ["hakari"],
+    "postgres": ["hakari"],
+    "hardware": ["hakari"],
     "verify": [],
 }
 # Modules that an extra brings. One of `hakari` that needs another extra's is left out.
 FOREIGN = {
     "paho", "sqlalchemy", "alembic", "pymodbus", "amqtt", "fastapi", "uvicorn", "rich", "pydantic", "starlette",
-    "influxdb_client", "urllib3", "grafana_client", "niquests",
+    "influxdb_client", "urllib3", "grafana_client", "niquests", "psycopg", "pkcs11", "prometheus_client",
 }  # fmt: skip
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -90,8 +92,15 @@ def test_it_can_not_be_uploaded() -> None:
 
 def test_every_extra_of_a_room_exists() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
-    assert {*ROOMS, "points", "verify", "influx", "all", "dev"} == set(extras)
-    assert set(re.findall(r"\w+", extras["all"][0])) - {"hakari"} == {*ROOMS, "points", "verify", "influx"}
+    assert {*ROOMS, "points", "verify", "influx", "postgres", "hardware", "all", "dev"} == set(extras)
+    assert set(re.findall(r"\w+", extras["all"][0])) - {"hakari"} == {
+        *ROOMS,
+        "points",
+        "verify",
+        "influx",
+        "postgres",
+        "hardware",
+    }
 
 
 def test_the_lock_names_no_address_and_a_hash_for_each() -> None:
