@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from hakari.log.gone import WORD_BYTES
 from hakari.names import Origin
 from hakari.pack.container import MANIFEST, PackMalformed, order
-from hakari.wire.envelope import MAX_MESSAGE_BYTES
+from hakari.wire.envelope import HASH_BYTES, MAX_MESSAGE_BYTES
+from hakari.wire.forgone import Forgone, ForgoneMalformed, decode
 
 README = "README.txt"
 PROJECT = "project.toml"
@@ -20,6 +22,7 @@ STATEMENT = "statement.note"
 SINGLE = (README, PROJECT, RESULT, ROSTER, STATEMENT, MANIFEST)
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 _LENGTH_BYTES = 4
+_DECISION_LENGTH_BYTES = 2
 
 
 class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,6 +38,17 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     v: int
     entries: list[Listed]
+
+
+class HashOnly(NamedTuple):
+    """In place of a leaf whose body nobody has any more (I11): its hash, and who decided to go on without it.
+
+    `word` is its edge's, signed, that it has none (`hakari/log/gone.py`).
+    """
+
+    leaf_hash: bytes
+    forgone: Forgone
+    word: bytes
 
 
 class Names(NamedTuple):
@@ -61,16 +75,46 @@ def record(deflated: bytes) -> bytes:
     return len(deflated).to_bytes(_LENGTH_BYTES, "big") + deflated
 
 
-def records(name: str, content: memoryview) -> Iterator[bytes]:
-    """The deflated bodies in entry `name`, in order; PackMalformed where a record is empty, cut off or too long."""
+def hash_record(one: HashOnly) -> bytes:
+    """The same of a leaf without a body: four zero bytes, its hash, its edge's word, the decision after its length."""
+    line = one.forgone.encode()
+    head = bytes(_LENGTH_BYTES) + one.leaf_hash + one.word
+    return head + len(line).to_bytes(_DECISION_LENGTH_BYTES, "big") + line
+
+
+def records(name: str, content: memoryview) -> Iterator[bytes | HashOnly]:
+    """The deflated bodies in entry `name`, in order, or what stands for one.
+
+    PackMalformed where a record is cut off or too long.
+    """
     at = 0
     while at < len(content):
         length = int.from_bytes(content[at : at + _LENGTH_BYTES], "big")
         start = at + _LENGTH_BYTES
-        if not length or start + length > len(content) or length > MAX_MESSAGE_BYTES:
+        if not length:
+            one, at = _hash_only(name, content, start)
+            yield one
+            continue
+        if start + length > len(content) or length > MAX_MESSAGE_BYTES:
             raise PackMalformed(f"pack entry {name}: the leaf at byte {at} is empty, cut off or longer than a message")
         yield bytes(content[start : start + length])
         at = start + length
+
+
+def _hash_only(name: str, content: memoryview, start: int) -> tuple[HashOnly, int]:
+    """What stands at `start` for a leaf without a body, and where it ends."""
+    said = start + HASH_BYTES
+    told = said + WORD_BYTES
+    line = told + _DECISION_LENGTH_BYTES
+    end = line + int.from_bytes(content[told:line], "big")
+    if line > len(content) or end > len(content):
+        raise PackMalformed(
+            f"pack entry {name}: the leaf before byte {start} is empty, cut off or longer than a message"
+        )
+    try:
+        return HashOnly(bytes(content[start:said]), decode(bytes(content[line:end])), bytes(content[said:told])), end
+    except ForgoneMalformed as error:
+        raise PackMalformed(f"pack entry {name}: at byte {line} {error}") from error
 
 
 def manifest_text(listed: list[Listed]) -> str:
@@ -112,7 +156,9 @@ a network and without trusting whoever made it, with the owner's public key and 
 
 statement.note   what is stated and who signed it: project, period, cut, methodology, parameters, rules, result.
                  Its state is "provisional" (credits nothing) or "locked".
-result.json      the result in full: every figure with its boundary registers and the leaves that hold them.
+result.json      the result in full: every figure with its boundary registers and the leaves that hold them. An input
+                 with an "origin" was not measured by an edge; "given" names for each its origin, who gave it and why,
+                 the file or document with its SHA-256, and when it was imported. hakari verify prints the same.
 project.toml     the project and its monitoring plan as registered.
 roster.note      the keys of edges, cosigners and statements, signed by the owner.
 leaves/          every leaf before the cut, as its edge signed and sent it: for each a length of 4 bytes and the
@@ -133,7 +179,9 @@ Not proven by it: that a meter measures truly and is wired right (calibration, s
 
 statement.note   署名された声明：プロジェクト、期間、対象範囲、方法論、パラメータ、規則、結果。
                  状態は "provisional"（暫定、クレジット対象外）または "locked"（確定）です。
-result.json      結果の全体：各数値と、その境界の検針値、それを含むリーフ。
+result.json      結果の全体：各数値と、その境界の検針値、それを含むリーフ。"origin" のある入力はエッジによる計測値では
+                 なく、"given" がその由来、入力者と理由、ファイルまたは証憑とその SHA-256、取込時刻を示します。
+                 hakari verify も同じ内容を表示します。
 project.toml     登録されたプロジェクトとモニタリング計画。
 roster.note      エッジ、連署者、声明の鍵。所有者が署名しています。
 leaves/          対象範囲のすべてのリーフ。エッジが署名し送信したままのデータ（4 バイトの長さと圧縮 JSON）。

@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from hakari.errors import BadConfiguration, DataProblem
 from hakari.log.checkpoint import Checkpoint
+from hakari.log.gone import WORD_BYTES
 from hakari.names import Origin
 from hakari.pack.container import (
     MANIFEST,
@@ -22,8 +23,10 @@ from hakari.pack.container import (
     local_header,
     order,
 )
-from hakari.pack.layout import Listed, manifest_text, names_of_origin, record
+from hakari.pack.layout import HashOnly, Listed, hash_record, manifest_text, names_of_origin, record
 from hakari.store.evidence import EvidenceLog
+from hakari.store.forgone import forgone_of
+from hakari.wire.forgone import covering
 
 MAX_OVERHEAD_BYTES = 2**20
 
@@ -104,19 +107,43 @@ def _entries(parts: PackParts, log: EvidenceLog) -> dict[str, Iterable[bytes]]:
         last = log.leaf(cut.origin, cut.size - 1)
         if last is None:
             raise EvidenceMissing(f"evidence log has no leaf {cut.size - 1} of {cut.origin}; run: hakari log fsck")
-        contents[names.leaves] = _leaf_records(cut, log)
+        contents[names.leaves] = leaf_records(cut, log)
         contents[names.checkpoint] = [last.checkpoint]
         if cut.origin in parts.marks:
             contents[names.mark] = [parts.marks[cut.origin]]
     return contents
 
 
-def _leaf_records(cut: Checkpoint, log: EvidenceLog) -> Iterator[bytes]:
+def leaf_records(cut: Checkpoint, log: EvidenceLog) -> Iterator[bytes]:
+    """The leaves below `cut` as they stand in a pack; EvidenceMissing where one lacks."""
     count = 0
-    for leaf in log.leaves(cut.origin, 0, cut.size):
-        if leaf.i != count:
-            break
-        yield record(leaf.deflated)
+    for one in leaves_below(cut, log):
+        yield hash_record(one) if isinstance(one, HashOnly) else record(one)
         count += 1
     if count != cut.size:
         raise EvidenceMissing(f"evidence log has no leaf {count} of {cut.origin}; run: hakari log fsck")
+
+
+def leaves_below(cut: Checkpoint, log: EvidenceLog) -> Iterator[bytes | HashOnly]:
+    """The deflated leaves below `cut` up to the first that is not there; of a lost body its hash and decision.
+
+    EvidenceMissing where a body is not there and no decision or no word of its edge says so.
+    """
+    decisions = None
+    for count, leaf in enumerate(log.leaves(cut.origin, 0, cut.size)):
+        if leaf.i != count:
+            return
+        if leaf.deflated:
+            yield leaf.deflated
+            continue
+        decisions = forgone_of(log, cut.origin) if decisions is None else decisions
+        forgone = covering(decisions, leaf.i)
+        if forgone is None:
+            raise EvidenceMissing(
+                f"leaf {leaf.i} of {cut.origin} has no body, and no decision says so: hakari log fsck"
+            )
+        if len(leaf.gone) != WORD_BYTES:
+            raise EvidenceMissing(
+                f"leaf {leaf.i} of {cut.origin} has no body, and its edge has not signed so: hakari log fsck"
+            )
+        yield HashOnly(leaf.leaf_hash, forgone, leaf.gone)

@@ -6,6 +6,7 @@ without an error means that all of it is on disk (fsync), leaving it with an err
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
@@ -25,7 +26,8 @@ class Head(NamedTuple):
 class StoredLeaf(NamedTuple):
     """Leaf `i` as it was sent: its RFC 6962 hash, deflated body, and the checkpoint of size i + 1.
 
-    `deflated` is empty where nobody has the body any more and the leaf was appended by its hash alone (I11).
+    `deflated` is empty where nobody has the body any more and the leaf was appended by its hash alone (I11); `gone` is
+    then the edge's signed word that it has none (`hakari/log/gone.py`), else empty.
     """
 
     i: int
@@ -33,6 +35,7 @@ class StoredLeaf(NamedTuple):
     deflated: bytes
     checkpoint: bytes
     received_ms: int
+    gone: bytes = b""
 
 
 class Quarantined(NamedTuple):
@@ -67,12 +70,25 @@ class Decision(NamedTuple):
     why: str
     detail: str = ""
 
+    @property
+    def asked_as(self) -> tuple[str, str] | None:
+        """Who asked for it at the API and under which key, None where it was decided beside ingest."""
+        try:
+            key = json.loads(self.detail).get("key") if self.detail else None
+        except (ValueError, AttributeError):
+            return None
+        return (self.who, key) if isinstance(key, str) and key else None
+
 
 RELEASED = "quarantine-released"
 DISCARDED = "quarantine-discarded"
 FORGONE = "bodies-forgone"  # I11: subject is the origin, detail {"start": …, "stop": …}
 RESTORED = "restored"  # the evidence log was restored from a backup
-DECISIONS = (RELEASED, DISCARDED, FORGONE, RESTORED)
+# Asked for at the API: ingest, which alone may append, acts on them and answers with RELEASED, DISCARDED or KEPT.
+RELEASE_WANTED = "quarantine-release-wanted"
+DISCARD_WANTED = "quarantine-discard-wanted"
+KEPT = "quarantine-kept"  # a wanted decision that could not be carried out
+DECISIONS = (RELEASED, DISCARDED, FORGONE, RESTORED, RELEASE_WANTED, DISCARD_WANTED, KEPT)
 
 
 class EvidenceLog(Protocol):
@@ -144,8 +160,8 @@ class EvidenceLog(Protocol):
         """Keeps something that could not be taken (bounded by count and bytes; the newest wins)."""
         ...
 
-    def quarantined(self, limit: int = 100) -> list[Quarantined]:
-        """The newest first."""
+    def quarantined(self, limit: int = 100, before: int | None = None) -> list[Quarantined]:
+        """The newest first; with `before` only those with a smaller id."""
         ...
 
     def quarantined_entry(self, entry_id: int) -> Quarantined | None:

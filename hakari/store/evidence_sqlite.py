@@ -16,13 +16,15 @@ from typing import NamedTuple
 from hakari.log.tree import EMPTY_ROOT
 from hakari.names import Origin
 from hakari.store.evidence import DECISIONS, Decision, Head, Quarantined, QuarantineTotal, StoredLeaf
+from hakari.store.quarantine_room import Entry, to_drop
 from hakari.store.sqlite import Database, Schema, SqlRow, StoreFailed, StoreMisused
 
-VERSION = 2
+VERSION = 3
 HASH_BYTES = 32
 LEAVES_AT_ONCE = 256
 PENDING_PLACES = 256
 MAX_REASON_CHARS = 1000
+MAX_ID = 2**63 - 1
 
 _DECISION = (
     """CREATE TABLE decision (
@@ -39,7 +41,8 @@ _STATEMENTS = (
     # With a rowid: rows of some kilobytes in the nodes of an index tree halve the speed of appending.
     """CREATE TABLE leaf (
       origin INTEGER NOT NULL REFERENCES origin (id), i INTEGER NOT NULL, received_ms INTEGER NOT NULL,
-      leaf_hash BLOB NOT NULL, checkpoint BLOB NOT NULL, deflated BLOB NOT NULL, UNIQUE (origin, i))""",
+      leaf_hash BLOB NOT NULL, checkpoint BLOB NOT NULL, deflated BLOB NOT NULL,
+      gone BLOB NOT NULL DEFAULT x'', UNIQUE (origin, i))""",
     """CREATE TABLE pending (
       id INTEGER PRIMARY KEY, origin INTEGER NOT NULL REFERENCES origin (id), i INTEGER NOT NULL,
       sha256 BLOB NOT NULL, received_ms INTEGER NOT NULL, message BLOB NOT NULL, UNIQUE (origin, i, sha256))""",
@@ -63,7 +66,7 @@ _STATEMENTS = (
       BEGIN SELECT RAISE (ABORT, 'an origin grows by one leaf, and never once frozen'); END""",
     *_DECISION,
 )
-_UPGRADES = {1: _DECISION}
+_UPGRADES = {1: _DECISION, 2: ("ALTER TABLE leaf ADD COLUMN gone BLOB NOT NULL DEFAULT x''",)}
 
 
 class EvidenceStoreFailed(StoreFailed):
@@ -76,8 +79,8 @@ SCHEMA = Schema("evidence log", VERSION, _STATEMENTS, "FULL", EvidenceStoreFaile
 class Limits(NamedTuple):
     """How much is kept of what is not evidence.
 
-    Beyond it the farthest pending places, new conflicts and the oldest quarantined payloads go; of a payload
-    longer than `payload_bytes` the beginning stays. Pending and conflicts count for each origin.
+    Beyond it the farthest pending places, new conflicts and the fullest sender's oldest quarantined payloads go; of a
+    payload longer than `payload_bytes` the beginning stays. Pending and conflicts count for each origin.
     """
 
     pending_bytes: int = 4 * 1024 * 1024
@@ -95,6 +98,11 @@ class SqliteEvidenceLog:
         self._db = Database(path, SCHEMA, read_only=read_only)
         self._limits = limits or Limits()
         self._ids: dict[Origin, int] = {}
+
+    @property
+    def database(self) -> Database:
+        """The file itself, for what copies the log whole."""
+        return self._db
 
     @contextmanager
     def transaction(self, touching: Collection[Origin] = ()) -> Iterator[None]:  # noqa: ARG002 - the port's
@@ -139,8 +147,9 @@ class SqliteEvidenceLog:
         if moved != 1:
             return False
         self._db.run(
-            "INSERT INTO leaf (origin, i, received_ms, leaf_hash, checkpoint, deflated) VALUES (?, ?, ?, ?, ?, ?)",
-            (origin_id, leaf.i, leaf.received_ms, leaf.leaf_hash, leaf.checkpoint, leaf.deflated),
+            "INSERT INTO leaf (origin, i, received_ms, leaf_hash, checkpoint, deflated, gone)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (origin_id, leaf.i, leaf.received_ms, leaf.leaf_hash, leaf.checkpoint, leaf.deflated, leaf.gone),
         )
         return True
 
@@ -153,7 +162,7 @@ class SqliteEvidenceLog:
         origin_id = self._id(origin)
         while origin_id is not None and start < stop:
             rows = self._db.all(
-                "SELECT i, leaf_hash, deflated, checkpoint, received_ms FROM leaf"
+                "SELECT i, leaf_hash, deflated, checkpoint, received_ms, gone FROM leaf"
                 " WHERE origin = ? AND i >= ? AND i < ? ORDER BY i LIMIT ?",
                 (origin_id, start, stop, LEAVES_AT_ONCE),
             )
@@ -248,10 +257,11 @@ class SqliteEvidenceLog:
         self._db.run("UPDATE quarantine_total SET kept = kept + 1, bytes = bytes + ?", (len(payload),))
         self._shrink_quarantine()
 
-    def quarantined(self, limit: int = 100) -> list[Quarantined]:
-        """The newest first."""
+    def quarantined(self, limit: int = 100, before: int | None = None) -> list[Quarantined]:
+        """The newest first; with `before` only those with a smaller id."""
         rows = self._db.all(
-            "SELECT id, received_ms, source, reason, payload FROM quarantine ORDER BY id DESC LIMIT ?", (limit,)
+            "SELECT id, received_ms, source, reason, payload FROM quarantine WHERE id < ? ORDER BY id DESC LIMIT ?",
+            (MAX_ID if before is None else before, limit),
         )
         return [Quarantined(*row) for row in rows]
 
@@ -295,15 +305,13 @@ class SqliteEvidenceLog:
         self._db.close()
 
     def _shrink_quarantine(self) -> None:
-        while True:
-            total = self.quarantine_total()
-            if total.kept <= self._limits.quarantined and total.bytes <= self._limits.quarantine_bytes:
-                return
-            oldest, length = self._db.all("SELECT id, length(payload) FROM quarantine ORDER BY id LIMIT 1")[0]
-            self._db.run("DELETE FROM quarantine WHERE id = ?", (oldest,))
-            self._db.run(
-                "UPDATE quarantine_total SET kept = kept - 1, bytes = bytes - ?, dropped = dropped + 1", (length,)
-            )
+        total, limits = self.quarantine_total(), self._limits
+        if total.kept <= limits.quarantined and total.bytes <= limits.quarantine_bytes:
+            return
+        entries = [Entry(*row) for row in self._db.all("SELECT id, source, length(payload) FROM quarantine")]
+        for entry_id in to_drop(entries, limits.quarantined, limits.quarantine_bytes):
+            self.drop_quarantined(entry_id)
+            self._db.run("UPDATE quarantine_total SET dropped = dropped + 1")
 
     def _id(self, origin: Origin) -> int | None:
         known = self._ids.get(origin)

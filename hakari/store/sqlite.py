@@ -7,6 +7,7 @@ store's own StoreFailed leaves every method and nothing more is written through 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any, Literal, NamedTuple
 from hakari.errors import NOT_REACHABLE, BadConfiguration, HakariError
 
 BUSY_TIMEOUT_S = 30.0
+WAL_TRIES = 50
+WAL_WAIT_S = 0.1
 PAGE_BYTES = 8192
 JOURNAL_KEPT_BYTES = 64 * 1024 * 1024
 
@@ -245,11 +248,24 @@ def _connect(path: str, schema: Schema, *, read_only: bool) -> sqlite3.Connectio
         )
     try:
         for pragma in (*pragmas, "temp_store = MEMORY"):
-            db.execute(f"PRAGMA {pragma}")
+            _set(db, pragma)
     except sqlite3.Error:
         db.close()
         raise
     return db
+
+
+def _set(db: sqlite3.Connection, pragma: str) -> None:
+    """Sets one pragma. Turning WAL on does not wait for another process that does the same just now: we do."""
+    for again in reversed(range(WAL_TRIES)):
+        try:
+            db.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if not again or not getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+                raise
+            time.sleep(WAL_WAIT_S)
+        else:
+            return
 
 
 def _sentence(kind: str, path: str, error: sqlite3.DatabaseError) -> str:
