@@ -18,8 +18,11 @@ from hakari.cli.output import json_text, table
 from hakari.errors import USAGE
 
 SCAFFOLD = frozenset(
-    {"__main__", "material", "meter", "month", "reader_bare", "reader_edge", "result", "served_meters", "year_child"}
-)
+    {
+        "__main__", "broker_runs", "many_values", "material", "meter", "month", "reader_bare", "reader_edge", "result",
+        "served_meters", "year_child",
+    }
+)  # fmt: skip
 HEAD = ("what", "measured", "unit", "against", "theirs", "ratio", "allowed", "holds")
 
 

@@ -27,7 +27,7 @@ from hakari.names import Origin, batch_topic
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.wire.configuration import text_of
 from hakari.wire.envelope import seal
-from ingest.protocol import Receiver
+from ingest.receive.protocol import Receiver
 from ingest.settings import load_roster
 from ingest.settings import load_settings as ingest_settings
 from simulate.layout import Layout, MeterPlace, PlantPlace, approve_epochs, call, free_ports, prepare

@@ -21,7 +21,7 @@ from hakari.names import Origin
 from hakari.store.evidence import StoredLeaf
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.store.view_sqlite import SqliteReadingsView
-from ingest.feed import STEP_LEAVES, Feeder
+from ingest.view.feed import STEP_LEAVES, Feeder
 
 SAMPLES = 4000
 BATCH = 4

@@ -20,17 +20,19 @@ from hakari.store.influx import Influx
 from hakari.store.lines import Serializer
 from hakari.store.view_influx import InfluxReadingsView
 from hakari.wire.rows import Row
+from hakari.wire.wide import Rows, Shape, Wide
 from tests.system.influx import ORG, TOKEN, InfluxServer
 
 EDGE_ID = "solar-e1"
-POINTS = 20
+NAMES = ("p0", "p1", "p2", "p3")
+SHAPES = [Shape(EDGE_ID, f"m{k}", NAMES, ["u64"] * 4, [-2] * 4, [0] * 4, [""] * 4) for k in range(5)]
 LEAVES_A_STEP = 128
 SLOTS_A_LEAF = 4
 STEPS = 30
 INTERVAL_MS = 60_000
 START_MS = 1_467_356_400_000
 ROUNDS = 2
-ALLOWED_RATE = 0.25
+ALLOWED_RATE = 0.15
 
 
 def run() -> list[Result]:
@@ -50,29 +52,15 @@ def run() -> list[Result]:
     ]
 
 
-def _step(number: int) -> list[Row]:
-    """The rows of one step of the feeder: 128 leaves of four minutes of twenty counters."""
-    rows = []
+def _step(number: int) -> Rows:
+    """The rows of one step of the feeder: 128 leaves of four minutes of five meters with four counters."""
+    parts = []
     for leaf in range(number * LEAVES_A_STEP, (number + 1) * LEAVES_A_STEP):
         for slot in range(leaf * SLOTS_A_LEAF, (leaf + 1) * SLOTS_A_LEAF):
-            t_ms = START_MS + slot * INTERVAL_MS
-            rows += [
-                Row(
-                    f"{EDGE_ID}/m{k // 4}/p{k % 4}",
-                    t_ms,
-                    "u64",
-                    1000 + 37 * slot + k,
-                    -2,
-                    0,
-                    "",
-                    1,
-                    leaf,
-                    "00" * 8,
-                    slot,
-                )
-                for k in range(POINTS)
-            ]
-    return rows
+            for meter, shape in enumerate(SHAPES):
+                raws = tuple(1000 + 37 * slot + 4 * meter + k for k in range(len(NAMES)))
+                parts.append(Wide(shape, START_MS + slot * INTERVAL_MS, 1, leaf, "00" * 8, slot, raws))
+    return Rows(parts)
 
 
 def _bucket(url: str) -> InfluxSettings:

@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.meter import report
 from hakari.store.view import ViewDay
 from hakari.store.view_sqlite import SqliteReadingsView
-from ingest.view_total import period_total
+from ingest.view.view_total import period_total
 
 Figures = dict[str, tuple[int, int, int, int]]
 

@@ -103,7 +103,7 @@ def _unproven(reading: Reading) -> Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class Field:
     """A point at its place in an answer of one request: bytes [start, end) of the PDU."""
 
     point: Point
@@ -112,9 +112,10 @@ class _Field:
     sentinels: frozenset[int]
     minimum: Decimal | None
     maximum: Decimal | None
-    scale: _Field | None
+    scale: Field | None
 
     def raw(self, answer: bytes) -> int:
+        """The bit pattern in a usable answer."""
         raw = int.from_bytes(_ordered(answer[self.start : self.end], self.point), "big")
         return raw >> self.point.bit & (1 << self.point.bit_count) - 1 if self.point.bit_count else raw
 
@@ -136,6 +137,7 @@ class _Field:
         return self.raw(answer) == expected_raw(self.point)
 
     def read(self, meter: str, answer: bytes) -> Reading:
+        """The reading in a usable answer."""
         point, raw, exponent = self.point, self.raw(answer), self.point.exponent
         reason = NOT_AVAILABLE if raw in self.sentinels else _pattern_problem(point.type, raw)
         if not reason and point.scale_point is not None:
@@ -147,6 +149,7 @@ class _Field:
         return Reading(meter, point.name, point.type, raw, exponent, Quality.GOOD)
 
     def scale_exponent(self, answer: bytes) -> tuple[int, str]:
+        """The exponent that a scale point holds, and why it is none, "" where it is one."""
         raw = self.raw(answer)
         exponent = raw - 0x10000 if raw & 0x8000 and self.point.type != "u16" else raw
         limit = SUNSSF_LIMIT if self.point.type == "sunssf" else SCALE_LIMIT
@@ -196,7 +199,7 @@ def _digits_problem(type_: str, raw: int) -> str:
     return ""
 
 
-class _Window:
+class Window:
     """What one request asks of a profile, prepared once; readings are made of `names`, None meaning all."""
 
     def __init__(self, profile: Profile, request: ReadRequest, names: frozenset[str] | None) -> None:
@@ -210,10 +213,10 @@ class _Window:
         self.expecting = [field for field in self.identities if field.point.expect is not None]
         self.identity_names = frozenset(field.point.name for field in self.expecting)
 
-    def _field(self, point: Point, inside: dict[str, Point]) -> _Field:
+    def _field(self, point: Point, inside: dict[str, Point]) -> Field:
         start = 2 + 2 * (point.address - self.request.address)
         scale = inside.get(point.scale_point) if point.scale_point else None
-        return _Field(
+        return Field(
             point=point, start=start, end=start + 2 * point.length, sentinels=frozenset(point.sentinels),
             minimum=Decimal(point.minimum) if point.minimum is not None else None,
             maximum=Decimal(point.maximum) if point.maximum is not None else None,
@@ -247,15 +250,15 @@ class Decoder:
         self.identity_names = frozenset(
             point.name for point in profile.points if point.kind == "identity" and point.expect is not None
         )
-        self._windows: dict[bytes, _Window] = {}
+        self._windows: dict[bytes, Window] = {}
 
-    def window(self, request: bytes) -> _Window:
+    def window(self, request: bytes) -> Window:
         """What `request` asks for; RequestMalformed when it is not a read."""
         window = self._windows.get(request)
         if window is None:
             if len(self._windows) >= MAX_WINDOWS:
                 self._windows.clear()
-            window = self._windows[request] = _Window(self.profile, ReadRequest.parse(request), self.names)
+            window = self._windows[request] = Window(self.profile, ReadRequest.parse(request), self.names)
         return window
 
 

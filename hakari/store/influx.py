@@ -130,6 +130,14 @@ class Influx:
         """
         return bisect(self._send, lines)
 
+    def taken(self, blocks: Sequence[str]) -> bool:
+        """Whether the server stored all `blocks` of lines in one request; where it did not, some may be."""
+        try:
+            self._send(blocks)
+        except LinesRefused:
+            return False
+        return True
+
     def write_all(self, lines: Sequence[str]) -> None:
         """As `write`, but ViewUnavailable where any line is refused."""
         offenders = self.write(lines)
@@ -205,9 +213,12 @@ class Influx:
         return [("org", self._settings.org), ("bucket", self._settings.bucket)]
 
     def _send(self, lines: Sequence[str]) -> None:
-        deflate = zlib.compressobj(1, zlib.DEFLATED, 31)
-        body = deflate.compress("\n".join(lines).encode("utf-8", "replace")) + deflate.flush()
-        headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": "gzip"}
+        body = "\n".join(lines).encode("utf-8", "replace")
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        if self._settings.compress:
+            deflate = zlib.compressobj(1, zlib.DEFLATED, 31)
+            body = deflate.compress(body) + deflate.flush()
+            headers["Content-Encoding"] = "gzip"
         answer = self._call(
             "POST", "/api/v2/write", query=[*self._place(), ("precision", "ns")], body=body, headers=headers, split=True
         )
@@ -274,7 +285,8 @@ class Influx:
             return decode(body, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise AnswerUnreadable(
-                f"{self.name} gives an answer that is not InfluxDB's ({error}); check [influxdb].url"
+                f"{self.name} gives an answer that is not InfluxDB 2's ({error}); check [influxdb].url: InfluxDB 3"
+                " and others do not answer InfluxQL in MessagePack, by which the view counts what it has written"
             ) from error
 
 

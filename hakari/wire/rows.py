@@ -17,10 +17,19 @@ from hakari.quality import Quality
 from hakari.registers.check import problems
 from hakari.registers.decode import decode_sample
 from hakari.registers.given import GIVEN_TYPE, reading_of
+from hakari.registers.plain import Taken
 from hakari.registers.profile import MEASURED
 from hakari.registers.reading import Reading
 from hakari.wire.configuration import Meter, MeteringConfiguration
 from hakari.wire.leaf import GIVEN_BOOT, Block, Carried, Given, Leaf, Sample, decode
+from hakari.wire.ways import answer_of, exchange, way_of
+from hakari.wire.wide import Row, Rows, RowsRefused, Wide
+
+# What is made here is had from here, with the types of what it gives.
+__all__ = [
+    "EARLY", "LATE", "MAX_FUTURE_MS", "UNCLOCKED", "Configurations", "Derived", "DerivedWide", "Place", "Row", "Rows",
+    "RowsRefused", "carried_leaf", "derive", "derive_wide", "once", "rows_of_leaf",
+]  # fmt: skip
 
 LATE = "late acquisition"
 EARLY = "acquired before its slot"
@@ -30,40 +39,21 @@ MAX_REFUSALS = 20
 MAX_REFUSAL_CHARS = 300
 MAX_CONFIGURATIONS = 256
 MAX_CHOICES = 256
-PROTOCOL = "modbus"
 
 Configurations = Mapping[str, MeteringConfiguration]
-
-
-class RowsRefused(DataProblem):
-    """A leaf, or one of its parts, cannot become rows."""
-
-
-class Row(NamedTuple):
-    """One reading.
-
-    `point` is `{edge id}/{meter}/{point}`; `t_ms` the slot; raw, type, exponent and quality as in
-    `hakari.registers.reading`; (epoch, leaf) where its evidence is; (boot, mono_ms) its identity together with
-    the point.
-    """
-
-    point: str
-    t_ms: int
-    type: str
-    raw: int
-    exponent: int
-    quality: int
-    reason: str
-    epoch: int
-    leaf: int
-    boot: str
-    mono_ms: int
 
 
 class Derived(NamedTuple):
     """The rows of a leaf, and a sentence for each part of it that gave none."""
 
     rows: list[Row]
+    refusals: list[str]
+
+
+class DerivedWide(NamedTuple):
+    """As `Derived`, with rows kept wide."""
+
+    rows: Rows
     refusals: list[str]
 
 
@@ -76,6 +66,14 @@ class Place(NamedTuple):
 
 
 def derive(place: Place, leaf: Leaf, configurations: Configurations, points: frozenset[str] | None = None) -> Derived:
+    """As `derive_wide`, every row by itself."""
+    derived = derive_wide(place, leaf, configurations, points)
+    return Derived(list(derived.rows), derived.refusals)
+
+
+def derive_wide(
+    place: Place, leaf: Leaf, configurations: Configurations, points: frozenset[str] | None = None
+) -> DerivedWide:
     """The rows of the leaf that stands at `place`; a carried leaf's rows have its carrier's place.
 
     `configurations` by hash. With `points` only their rows are made, while all meters are checked and the
@@ -134,17 +132,21 @@ class _Collected:
     def __init__(self, place: Place, wanted: Mapping[str, frozenset[str]] | None) -> None:
         self._place = place
         self._wanted = wanted
-        self._rows: dict[tuple[str, int, str, int], Row] = {}
+        # Of meters in samples, wide ones; of single rows their keys. A place in it is that of the first one.
+        self._parts: dict[tuple[object, ...], Wide | None] = {}
+        self._rows: dict[tuple[object, ...], Row] = {}
+        self._single: set[tuple[object, ...]] = set()
         self._refusals: dict[str, None] = {}
 
     def refuse(self, sentence: str) -> None:
         self._refusals[sentence[:MAX_REFUSAL_CHARS]] = None
 
-    def derived(self) -> Derived:
+    def derived(self) -> DerivedWide:
         refusals = list(self._refusals)
         if len(refusals) > MAX_REFUSALS:
             refusals = [*refusals[:MAX_REFUSALS], f"and {len(refusals) - MAX_REFUSALS} more refusals of this leaf"]
-        return Derived(list(self._rows.values()), refusals)
+        parts = [self._rows[key] if wide is None else wide for key, wide in self._parts.items()]
+        return DerivedWide(Rows(parts), refusals)
 
     def add_leaf(self, leaf: Leaf, configurations: Configurations) -> None:
         if not leaf.samples:
@@ -154,7 +156,6 @@ class _Collected:
             raise RowsRefused(f"configuration {leaf.cfg or '(none)'} was not logged before leaf {leaf.epoch}/{leaf.i}")
         if configuration.edge != leaf.edge:
             raise RowsRefused(f"configuration {leaf.cfg} is that of {configuration.edge}, the leaf that of {leaf.edge}")
-        unusable = _unusable_meters(configuration)
         for sample in leaf.samples:
             if sample.slot_ms - leaf.wall_ms > MAX_FUTURE_MS:
                 ahead_s = (sample.slot_ms - leaf.wall_ms) // 1000
@@ -163,19 +164,21 @@ class _Collected:
                     f" limit {MAX_FUTURE_MS // 1000} s"
                 )
                 continue
-            for meter_id, blocks in _by_meter(sample).items():
-                meter = configuration.meter(meter_id)
-                if meter is None or meter_id in unusable:
-                    reason = unusable.get(meter_id, "is no known meter")
-                    self.refuse(f"meter {meter_id!r} of configuration {leaf.cfg} {reason}")
-                elif meter.origin:
-                    self.refuse(
-                        f"meter {meter_id!r} of configuration {leaf.cfg} is {meter.origin}, not read by an edge"
-                    )
-                else:
-                    self._add_meter(meter, blocks, sample, leaf, configuration.max_lag_ms)
-            for given in sample.given:
-                self._add_given(given, configuration, unusable, sample, leaf)
+            self._add_sample(sample, leaf, configuration)
+
+    def _add_sample(self, sample: Sample, leaf: Leaf, configuration: MeteringConfiguration) -> None:
+        unusable, meters = _looked_at(configuration)
+        for meter_id, blocks in _by_meter(sample).items():
+            meter = meters.get(meter_id)
+            if meter is None or meter_id in unusable:
+                reason = unusable.get(meter_id, "is no known meter")
+                self.refuse(f"meter {meter_id!r} of configuration {leaf.cfg} {reason}")
+            elif meter.origin:
+                self.refuse(f"meter {meter_id!r} of configuration {leaf.cfg} is {meter.origin}, not read by an edge")
+            elif not self._add_plain(meter, blocks, sample, leaf, configuration.max_lag_ms):
+                self._add_meter(meter, blocks, sample, leaf, configuration.max_lag_ms)
+        for given in sample.given:
+            self._add_given(given, configuration, unusable, sample, leaf)
 
     def _add_given(
         self,
@@ -200,14 +203,55 @@ class _Collected:
         if self._wanted is None or given.point in self._wanted.get(meter.id, _NONE):
             self._add_reading(reading_of(meter.id, point, given.value), meter.doubt(point.name), sample, leaf.boot)
 
+    def _add_plain(self, meter: Meter, blocks: list[Block], sample: Sample, leaf: Leaf, max_lag_ms: int) -> bool:
+        """Adds what a meter gave in a sample where all of it is plainly good, and says whether it was."""
+        key = (meter.id, sample.slot_ms, leaf.boot, sample.mono_ms)
+        if key in self._parts or key in self._single or leaf.sync.state == UNSYNCHRONISED:
+            return False
+        way = way_of(self._place.edge_id, meter, None if self._wanted is None else self._wanted.get(meter.id, _NONE))
+        taken: list[Taken] = []
+        for block in blocks:
+            plain = way.plain(block.protocol, block.request)
+            if plain is None or block.error or not 0 <= block.wall_ms - sample.slot_ms <= max_lag_ms:
+                return False
+            one = plain.take(answer_of(block))
+            if one is None:
+                return False
+            taken.append(one)
+        shape = way.shape(tuple([one.form for one in taken]))
+        if shape is None:
+            return False
+        raws = taken[0].raws if len(taken) == 1 else tuple([raw for one in taken for raw in one.raws])
+        if raws:
+            place = self._place
+            self._parts[key] = Wide(shape, sample.slot_ms, place.epoch, place.i, leaf.boot, sample.mono_ms, raws)
+        return True
+
+    def _narrow(self, key: tuple[object, ...]) -> None:
+        """Makes single rows of a wide one at `key`, since others of its meter come for the same slot."""
+        wide = self._parts.get(key)
+        if wide is None:
+            return
+        parts, self._parts = self._parts, {}
+        for known, part in parts.items():
+            if known != key:
+                self._parts[known] = part
+                continue
+            for row in wide.rows():
+                single = (row.point, row.t_ms, row.boot, row.mono_ms)
+                self._parts[single] = None
+                self._rows[single] = row
+
     def _add_meter(self, meter: Meter, blocks: list[Block], sample: Sample, leaf: Leaf, max_lag_ms: int) -> None:
         boot, unclocked = leaf.boot, UNCLOCKED if leaf.sync.state == UNSYNCHRONISED else ""
         names = None if self._wanted is None else self._wanted.get(meter.id, _NONE)
         try:
-            read = decode_sample(meter.profile, meter.id, [_exchange(block, meter.unit) for block in blocks], names)
+            read = decode_sample(meter.profile, meter.id, [exchange(block, meter.unit) for block in blocks], names)
         except DataProblem as error:
             self.refuse(f"meter {meter.id!r}, slot {sample.slot_ms}: {error}")
             return
+        self._narrow((meter.id, sample.slot_ms, boot, sample.mono_ms))
+        self._single.add((meter.id, sample.slot_ms, boot, sample.mono_ms))
         for block, readings in zip(blocks, read, strict=True):
             reason = (unclocked or _untimely(block, sample, max_lag_ms)) if readings else ""
             for reading in readings:
@@ -218,10 +262,11 @@ class _Collected:
         quality, reason = reading.quality, reading.reason
         if doubt and quality is Quality.GOOD:
             quality, reason = Quality.UNCERTAIN, doubt
-        key = (point, sample.slot_ms, boot, sample.mono_ms)
+        key: tuple[object, ...] = (point, sample.slot_ms, boot, sample.mono_ms)
         known = self._rows.get(key)
         if known is not None and known.quality <= quality:
             return
+        self._parts[key] = None
         self._rows[key] = Row(
             point, sample.slot_ms, reading.type, reading.raw, reading.exponent, int(quality), reason,
             self._place.epoch, self._place.i, boot, sample.mono_ms,
@@ -250,37 +295,28 @@ def _by_meter(sample: Sample) -> dict[str, list[Block]]:
     return blocks
 
 
-def _exchange(block: Block, unit: int) -> tuple[bytes, bytes | None, str]:
-    """A block as decoding takes it; RowsRefused for another protocol or unit, or text that is not hexadecimal."""
-    if block.protocol.split("-")[0] != PROTOCOL:
-        raise RowsRefused(f"protocol {block.protocol!r} is not known, known is {PROTOCOL}")
-    try:
-        answer = bytes.fromhex(block.answer) if block.answer else None
-        request = bytes.fromhex(block.request)
-    except ValueError as error:
-        raise RowsRefused(f"request or answer of a block is not hexadecimal: {error}") from error
-    if request[:1] != bytes([unit]):
-        raise RowsRefused(f"request {block.request!r} does not ask unit {unit}, where the configuration has the meter")
-    return request, answer, block.error
-
-
 def _untimely(block: Block, sample: Sample, max_lag_ms: int) -> str:
     """Why a block does not tell the register at its slot, "" when it does."""
     lag_ms = block.wall_ms - sample.slot_ms
     return EARLY if lag_ms < 0 else LATE if lag_ms > max_lag_ms else ""
 
 
-_checked: dict[int, tuple[MeteringConfiguration, dict[str, str]]] = {}
+_Looked = tuple[dict[str, str], dict[str, Meter]]
+_checked: dict[int, tuple[MeteringConfiguration, _Looked]] = {}
 
 
-def _unusable_meters(configuration: MeteringConfiguration) -> dict[str, str]:
-    """Meters whose name or profile cannot be used, and why; found once for each configuration object."""
+def _looked_at(configuration: MeteringConfiguration) -> _Looked:
+    """Meters whose name or profile cannot be used, and why; and the first meter of each name.
+
+    Found once for each configuration object.
+    """
     known = _checked.get(id(configuration))
     if known is None:
         if len(_checked) >= MAX_CONFIGURATIONS:
             _checked.clear()
+        meters = {meter.id: meter for meter in reversed(configuration.meters)}
         # The object is kept beside the answer, so that its id stays its own.
-        known = _checked[id(configuration)] = (configuration, _find_unusable(configuration))
+        known = _checked[id(configuration)] = (configuration, (_find_unusable(configuration), meters))
     return known[1]
 
 

@@ -13,7 +13,7 @@ import pytest
 from hakari.store.days import DAY_MS, fell, order
 from hakari.store.view import ReadingsView, ViewDay
 from hakari.wire.rows import Row, once
-from ingest.view_total import period_total
+from ingest.view.view_total import period_total
 
 EDGE = "sola-e1"
 POINT = f"{EDGE}/meter/energy"

@@ -168,18 +168,18 @@ def test_what_another_has_written_into_the_range_of_a_leaf_is_found(
     influxd: InfluxServer, view: InfluxReadingsView, bucket: str
 ) -> None:
     view.write(EDGE, 1, 1, [row(0)], [])
-    stray = 'leaf=1i,raw=5i,exponent=0i,quality=0i,mono_ms=1i,boot="x"'
-    influxd.write(bucket, f"reading,edge={EDGE},epoch=1,point={POINT},type=u16 {stray} 1000000001")
+    stray = 'leaf=1i,energy.raw=5i,mono_ms=1i,boot="x"'
+    influxd.write(bucket, f"reading,edge={EDGE},epoch=1 {stray} 1000000001")
     with pytest.raises(ViewMismatch, match=r"1 rows of sola-e1 1/1\.\.2 written, 2 found.*hakari view rebuild") as told:
         view.write(EDGE, 1, 2, [row(1)], [], 1)
     assert isinstance(told.value, ViewUnavailable)
     assert view.cursor(EDGE, 1) == 1
 
 
-def test_rows_that_the_server_refuses_are_refused_with_its_words_and_all_others_stored(
+def test_fault_28_rows_that_the_server_refuses_are_refused_with_its_words_and_all_others_stored(
     influxd: InfluxServer, view: InfluxReadingsView, bucket: str
 ) -> None:
-    influxd.write(bucket, f"reading,edge=another raw=1.5 {WEEK_MS * 10 * 10**6}")
+    influxd.write(bucket, f"reading,edge=another energy.raw=1.5 {WEEK_MS * 10 * 10**6}")
     rows = [row(0), row(1, WEEK_MS * 10 + 1), row(2, 2000), row(3, WEEK_MS * 10 + 2), row(4, 2**62)]
     view.write(EDGE, 1, 5, rows, [Refusal(EDGE, 1, 0, "ours")])
     assert everything(view) == [rows[0], rows[2]]
@@ -195,7 +195,7 @@ def test_rows_that_the_server_refuses_are_refused_with_its_words_and_all_others_
 def test_a_poisoned_bucket_stops_the_view_and_loses_nothing(
     influxd: InfluxServer, view: InfluxReadingsView, bucket: str
 ) -> None:
-    influxd.write(bucket, "reading,edge=another raw=1.5 1000")
+    influxd.write(bucket, "reading,edge=another energy.raw=1.5 1000")
     with pytest.raises(ViewUnavailable, match=r"refuses more than 100 lines .*look whether somebody else writes"):
         view.write(EDGE, 1, 3000, [row(k, k) for k in range(3000)], [])
     assert view.cursor(EDGE, 1) == 0
@@ -207,12 +207,10 @@ def test_rows_that_another_has_altered_are_read_and_never_guessed(
 ) -> None:
     rows = [row(k, 1000 * k) for k in range(4)]
     view.write(EDGE, 1, 4, rows, [])
-    series = f"reading,edge={EDGE},epoch=1,meter=meter,point={POINT},site=sola,type=u64"
-    influxd.write(bucket, f"{series} raw=8i 1000000001")
-    influxd.write(bucket, f'reading,edge={EDGE},epoch=x,point={POINT} raw=9i 5000000000\nreading,point={POINT} v="a" 1')
-    influxd.delete(
-        bucket, f'_measurement="reading" AND point="{POINT}"', "1970-01-01T00:00:02Z", "1970-01-01T00:00:02.5Z"
-    )
+    series = f"reading,edge={EDGE},epoch=1,meter=meter,site=sola"
+    influxd.write(bucket, f"{series} energy.raw=8i 1000000001")
+    influxd.write(bucket, f'reading,edge={EDGE},epoch=x,meter=meter energy.raw=9i 5000000000\nreading,v=1 v="a" 1')
+    influxd.delete(bucket, '_measurement="reading" AND meter="meter"', "1970-01-01T00:00:02Z", "1970-01-01T00:00:02.5Z")
     found = list(view.read(POINT, *FOREVER))
     altered = row(1, 1000, 8)._replace(quality=2, reason="altered in InfluxDB")
     assert [one for one in found if one.t_ms < 5000] == [rows[0], altered, rows[3]]
@@ -223,15 +221,19 @@ def test_rows_that_another_has_altered_are_read_and_never_guessed(
     assert state(view) == ([], [], 0, (0, 0))
 
 
-TAGS = {"edge": EDGE, "epoch": "1", "meter": "meter", "point": POINT, "site": "sola", "type": "u64"}
-FIELDS = {"raw": "9i", "value": "9", "exponent": "0i", "quality": "0i", "leaf": "7i", "mono_ms": "7i", "boot": '"b"'}
+TAGS = {"edge": EDGE, "epoch": "1", "meter": "meter", "site": "sola"}
+FIELDS = {
+    "energy.raw": "9i", "energy.value": "9", "energy.flaw": "", "good": "1i", "shape": '"u64e0 energy"', "leaf": "7i",
+    "mono_ms": "7i", "boot": '"b"',
+}  # fmt: skip
 
 
 def foreign(**changed: str) -> str:
-    """A row at 5 s as hakari would write it, but for what is changed; "" leaves it out."""
-    tags = ",".join(f"{name}={text}" for name, was in TAGS.items() if (text := changed.get(name, was)))
-    fields = ",".join(f"{name}={text}" for name, was in FIELDS.items() if (text := changed.get(name, was)))
-    return f"reading,{tags} {fields} 5000000007"
+    """A line at 5 s as hakari would write it, but for what is changed; "" leaves it out."""
+    tags = "".join(f",{name}={text}" for name, was in TAGS.items() if (text := changed.get(name, was)))
+    named = {name.replace("energy_", "energy."): text for name, text in changed.items()}
+    fields = ",".join(f"{name}={text}" for name, was in FIELDS.items() if (text := named.get(name, was)))
+    return f"reading{tags} {fields} 5000000007"
 
 
 def test_a_row_as_hakari_writes_it_is_taken(influxd: InfluxServer, view: InfluxReadingsView, bucket: str) -> None:
@@ -242,10 +244,12 @@ def test_a_row_as_hakari_writes_it_is_taken(influxd: InfluxServer, view: InfluxR
 @pytest.mark.parametrize(
     "changed",
     [
-        {"type": "bogus"}, {"epoch": "1" + 30 * "0"}, {"epoch": 5000 * "1"}, {"epoch": "01"}, {"epoch": "-1"},
-        {"epoch": str(2**40 + 1)}, {"epoch": ""}, {"leaf": "-1i"}, {"leaf": f"{2**53}i"}, {"quality": "3i"},
-        {"quality": "-1i"}, {"exponent": "900000000000000000i"}, {"exponent": "-201i"}, {"mono_ms": "-1i"},
-        {"edge": "other-e1"}, {"edge": ""}, {"raw": "", "exponent": "", "quality": "", "leaf": "", "boot": ""},
+        {"shape": '"boguse0 energy"'}, {"epoch": "1" + 30 * "0"}, {"epoch": 5000 * "1"}, {"epoch": "01"},
+        {"epoch": "-1"}, {"epoch": str(2**40 + 1)}, {"epoch": ""}, {"leaf": "-1i"}, {"leaf": f"{2**53}i"},
+        {"energy_flaw": '"3 why"'}, {"energy_flaw": '"-1"'}, {"energy_flaw": '""'}, {"mono_ms": "-1i"},
+        {"shape": '"u64e900000000000000000 energy"'}, {"shape": '"u64e-201 energy"'}, {"shape": '"u64e0 other"'},
+        {"shape": '"u64e0 energy;u32e0 energy"'}, {"shape": '""'}, {"shape": ""}, {"boot": ""}, {"mono_ms": ""},
+        {"energy_raw": "", "shape": "", "leaf": "", "boot": ""},
     ],
 )  # fmt: skip
 def test_a_row_that_hakari_cannot_have_written_is_a_bad_one_of_no_leaf(
@@ -261,11 +265,17 @@ def test_a_row_that_hakari_cannot_have_written_is_a_bad_one_of_no_leaf(
     view.write(EDGE, 1, 2, [row(1)], [], 1)
 
 
-@pytest.mark.parametrize("value", ["900", "9.0000001", ""])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"energy_value": "900"}, {"energy_value": "9.0000001"}, {"energy_value": ""}, {"energy_flaw": '"1 late"'},
+        {"energy_flaw": '"2"'}, {"shape": '"u64e-1 energy"'},
+    ],
+)  # fmt: skip
 def test_a_value_that_is_not_that_of_its_bits_is_told(
-    influxd: InfluxServer, view: InfluxReadingsView, bucket: str, value: str
+    influxd: InfluxServer, view: InfluxReadingsView, bucket: str, changed: dict[str, str]
 ) -> None:
-    influxd.write(bucket, foreign(value=value))
+    influxd.write(bucket, foreign(**changed))
     (found,) = view.read(POINT, *FOREVER)
     assert (found.quality, found.reason, found.epoch, found.leaf) == (2, "altered in InfluxDB", 1, 7)
 
@@ -273,7 +283,7 @@ def test_a_value_that_is_not_that_of_its_bits_is_told(
 def test_a_row_of_a_value_alone_and_one_without_a_point_are_found(
     influxd: InfluxServer, view: InfluxReadingsView, bucket: str
 ) -> None:
-    influxd.write(bucket, f"reading,point={EDGE}/ghost/energy value=5 1000000000\n{foreign(point='')}")
+    influxd.write(bucket, f"reading,edge={EDGE},meter=ghost energy.value=5 1000000000\n{foreign(meter='')}")
     assert view.points() == [f"{EDGE}/ghost/energy"]
     assert [one.reason for one in view.read(f"{EDGE}/ghost/energy", *FOREVER)] == ["incomplete in InfluxDB"]
     assert [one.reason for one in view.read("", *FOREVER)] == ["foreign in InfluxDB"]
@@ -303,6 +313,59 @@ def test_a_cursor_that_another_has_written_stops_the_view_until_it_is_rebuilt(
     assert state(view) == ([row(0), row(1)], [], 2, (2, 0))
 
 
+OLD_ROW = (
+    f"reading,edge={EDGE},epoch=1,meter=meter,point={POINT},site=sola,type=u64"
+    ' raw=7i,value=0.07,exponent=-2i,quality=0i,leaf=0i,mono_ms=0i,boot="boot" 1000000000'
+)
+
+
+def test_a_bucket_of_the_older_layout_is_told_and_read_by_nobody_until_it_is_rebuilt(
+    influxd: InfluxServer, view: InfluxReadingsView, bucket: str
+) -> None:
+    influxd.write(bucket, f"{OLD_ROW}\ncursor cleared=50i 50\ncursor,edge={EDGE},epoch=1,generation=50 next=1i 1")
+    for use in (
+        lambda: view.cursor(EDGE, 1), lambda: view.write(EDGE, 1, 2, [row(1)], [], 1), view.points, view.counts,
+        lambda: list(view.read(POINT, *FOREVER)), lambda: view.last(POINT), lambda: list(view.days(POINT, *FOREVER)),
+    ):  # fmt: skip
+        with pytest.raises(ViewUnavailable, match="as an earlier version wrote it; run: hakari view rebuild"):
+            use()
+    view.clear()
+    view.write(EDGE, 1, 1, [row(0)], [])
+    assert state(view) == ([row(0)], [], 1, (1, 0))
+
+
+def test_a_layout_that_another_has_written_stops_the_view(
+    influxd: InfluxServer, view: InfluxReadingsView, bucket: str
+) -> None:
+    view.write(EDGE, 1, 1, [row(0)], [])
+    influxd.write(bucket, "cursor layout=9i 4102444800000000000")
+    with pytest.raises(ViewUnavailable, match=r"somebody else wrote a layout .*; run: hakari view rebuild"):
+        view.cursor(EDGE, 1)
+
+
+def test_of_a_line_that_the_server_refuses_the_offending_point_alone_is_refused(
+    influxd: InfluxServer, view: InfluxReadingsView, bucket: str
+) -> None:
+    influxd.write(bucket, "reading,edge=another power.raw=1.5 2000000000")
+    points = ("current", "energy", "power", "voltage")
+    rows = [
+        row(leaf, 1000 * leaf, 100 * leaf + k)._replace(
+            point=f"{EDGE}/meter/{name}", quality=k % 2, reason="r" * (k % 2)
+        )
+        for leaf in (1, 2, 3)
+        for k, name in enumerate(points)
+    ]
+    view.write(EDGE, 1, 4, rows, [])
+    view.write(EDGE, 1, 4, rows, [])
+    assert sorted(everything(view)) == sorted(one for one in rows if not one.point.endswith("power"))
+    assert sorted(one.leaf for one in view.refused()) == [1, 2, 3]
+    for told in view.refused():
+        assert told.reason.startswith(f"{EDGE}/meter/power, slot {1000 * told.leaf}: InfluxDB says: ")
+        assert "field type conflict" in told.reason
+    assert view.cursor(EDGE, 1) == 4
+    assert view.counts() == (10, 3), "with the one that is nobody's of ours"
+
+
 def test_a_text_for_a_cursor_counts_for_nothing(influxd: InfluxServer, view: InfluxReadingsView, bucket: str) -> None:
     view.write(EDGE, 1, 1, [row(0)], [])
     now = influxd.influxql(bucket, "SELECT last(cleared) FROM cursor")[0]["values"][0][1]
@@ -320,9 +383,9 @@ def test_a_refusal_of_a_wild_epoch_is_listed(influxd: InfluxServer, view: Influx
 
 
 def test_a_point_without_rows_is_no_point(influxd: InfluxServer, view: InfluxReadingsView, bucket: str) -> None:
-    view.write(EDGE, 1, 2, [row(0), row(1)._replace(point="sola-e1/meter/power")], [])
-    influxd.delete(bucket, f'point="{POINT}"', "1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z")
-    assert view.points() == ["sola-e1/meter/power"]
+    view.write(EDGE, 1, 2, [row(0), row(1)._replace(point="sola-e1/other/power")], [])
+    influxd.delete(bucket, 'meter="meter"', "1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z")
+    assert view.points() == ["sola-e1/other/power"]
     for point in ("", "a", "it's", "x' OR point =~ /.*/ --", 'q"\\\n', "sola-e1/meter/none"):
         assert list(view.read(point, *FOREVER)) == []
         assert view.last(point) is None

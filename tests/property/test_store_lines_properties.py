@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hakari.registers.reading import WIDTH_BITS, exact_value
-from hakari.store.lines import MAX_NS, MIN_NS, Serializer, line
+from hakari.store.lines import MAX_NS, MIN_NS, Serializer, flaw_in, form_in, line
 from hakari.store.view_influx import InfluxReadingsView
 from hakari.wire.rows import Row
 from tests.system.influx import TOKEN, InfluxServer
@@ -34,7 +34,7 @@ class Parsed(NamedTuple):
 def parse(text: str) -> Parsed:
     """A line by the rules of the line protocol's description, character by character."""
     chars = iter(text)
-    measurement, end = _word(chars, ", ")
+    measurement, end = _word(chars, ", ", ", ")
     tags: dict[str, str] = {}
     while end == ",":
         name, _ = _word(chars, "=")
@@ -47,17 +47,17 @@ def parse(text: str) -> Parsed:
     return Parsed(measurement, tags, fields, int("".join(chars)))
 
 
-def _word(chars: Iterator[str], ends: str) -> tuple[str, str]:
+def _word(chars: Iterator[str], ends: str, special: str = ", =") -> tuple[str, str]:
     """Up to an unescaped one of `ends`; a backslash takes the next character as it is, where that is special."""
     word = ""
     for char in chars:
         if char == "\\":
             following = next(chars)
-            word += following if following in ", =" else char + following
+            word += following if following in special else char + following
         elif char in ends:
             return word, char
         else:
-            assert char not in ", =\n", f"{char!r} stands unescaped after {word!r}"
+            assert char not in special + "\n", f"{char!r} stands unescaped after {word!r}"
             word += char
     raise AssertionError(f"the line ends in {word!r}")
 
@@ -122,18 +122,23 @@ def test_rows_are_read_back_and_share_no_place(given_rows: list[Row]) -> None:
     assert made.unstorable == []
     found = [parse(text) for text in made.lines]
     assert len({(str(sorted(one.tags.items())), one.ns) for one in found}) == len(found)
-    for row, one, ns in zip(made.rows, found, made.times_ns, strict=True):
+    assert sorted(made.rows) == sorted(given_rows)
+    for wide, one, ns in zip(made.held, found, made.times_ns, strict=True):
         assert one.ns == ns
-        assert one.ns // 10**6 == row.t_ms
+        assert one.ns // 10**6 == wide.t_ms
         assert one.measurement == "reading"
-        edge_id, meter, _ = row.point.split("/")
-        tags = {"site": "plant-north", "edge": edge_id, "meter": meter, "point": row.point, "epoch": str(row.epoch)}
-        assert {name: value for name, value in one.tags.items() if name != "more"} == {**tags, "type": row.type}
-        assert one.fields.pop("raw") % 2**64 == row.raw
-        _assert_value(row, one.fields.pop("value", None))
+        edge_id, meter, _ = wide.shape.points[0].split("/")
+        tags = {"site": "plant-north", "edge": edge_id, "meter": meter, "epoch": str(wide.epoch)}
+        assert {name: value for name, value in one.tags.items() if name != "more"} == tags
+        for row, name in zip(wide.rows(), wide.shape.names, strict=True):
+            assert one.fields.pop(f"{name}.raw") % 2**64 == row.raw
+            assert form_in(one.fields["shape"], name) == (row.type, row.exponent)
+            assert flaw_in(one.fields.pop(f"{name}.flaw", None)) == (row.quality, row.reason)
+            _assert_value(row, one.fields.pop(f"{name}.{'uncertain' if row.quality == 1 else 'value'}", None))
+        counts = [(name, wide.shape.qualities.count(k)) for k, name in enumerate(("good", "uncertain", "bad"))]
+        assert one.fields.pop("shape")
         assert one.fields == {
-            "exponent": row.exponent, "quality": row.quality, "leaf": row.leaf, "mono_ms": row.mono_ms,
-            "boot": row.boot, **({"reason": row.reason} if row.reason else {}),
+            "leaf": wide.leaf, "mono_ms": wide.mono_ms, "boot": wide.boot, **{name: n for name, n in counts if n},
         }  # fmt: skip
 
 
@@ -149,7 +154,8 @@ def _assert_value(row: Row, value: Decimal | None) -> None:
         assert value is None or row.type in ("f32", "f64")
         assert exact is None or row.type in ("f32", "f64")
         return
-    assert float(value) == pytest.approx(float(exact), rel=1e-15, abs=0)
+    rel = 5e-9 if row.type == "f32" else 1e-15
+    assert float(value) == pytest.approx(float(exact), rel=rel, abs=0)
 
 
 @pytest.fixture(scope="module")

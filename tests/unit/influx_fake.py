@@ -23,7 +23,10 @@ class Forced(NamedTuple):
 
 
 class FakeInflux:
-    """Takes writes at /api/v2/write; `forced` answers come first, each once."""
+    """Takes writes at /api/v2/write; `forced` answers come first, each once.
+
+    Lines that `drop` matches are left out and told as a partial write with `partial_status`.
+    """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         """With `context` it speaks TLS."""
@@ -52,6 +55,8 @@ class FakeInflux:
         self.requests: list[tuple[str, int]] = []
         self.refuse = ""
         self.drop = ""
+        self.partial_status = 422
+        self.encodings: list[str] = []
         self.max_body_bytes = 10**9
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
@@ -89,14 +94,15 @@ class FakeInflux:
             return said(404, "path not found")
         if len(body) > self.max_body_bytes:
             return said(413, "request too large")
-        lines = gzip.decompress(body).decode().split("\n")
+        self.encodings.append(request.headers.get("Content-Encoding", ""))
+        lines = (gzip.decompress(body) if self.encodings[-1] == "gzip" else body).decode().split("\n")
         for line in lines:
             if self.refuse and re.search(self.refuse, line):
                 return said(400, f"unable to parse '{line}': refused")
         kept = [line for line in lines if not (self.drop and re.search(self.drop, line))]
         self.lines += kept
         if len(kept) < len(lines):
-            return said(422, f"partial write: field type conflict dropped={len(lines) - len(kept)}")
+            return said(self.partial_status, f"partial write: field type conflict dropped={len(lines) - len(kept)}")
         return Forced(204)
 
 

@@ -194,10 +194,10 @@ def test_no_server_and_another_kind_of_server(influx: Influx, fake: FakeInflux, 
         dead.bucket()
     for body in (b"<html>", b"\xff\xfe", b'{"buckets": 5}', b""):
         fake.forced.append(Forced(200, body))
-        with pytest.raises(ViewUnavailable, match="an answer that is not InfluxDB's"):
+        with pytest.raises(ViewUnavailable, match="an answer that is not InfluxDB 2's"):
             influx.bucket()
         fake.forced.append(Forced(200, body))
-        with pytest.raises(ViewUnavailable, match="an answer that is not InfluxDB's"):
+        with pytest.raises(ViewUnavailable, match="an answer that is not InfluxDB 2's"):
             influx.query("SELECT 1")
     wrong = opened(fake.url, waits, "another")
     with closing(wrong), pytest.raises(ViewUnavailable, match="write a valid token into"):
