@@ -10,6 +10,7 @@ import click
 
 from edge.tools.cli_commission import commission
 from edge.tools.cli_doctor import doctor
+from edge.tools.cli_enrol import enrol
 from edge.tools.cli_import import import_points
 from edge.tools.cli_read import read
 from edge.tools.cli_replace import replace_meter
@@ -30,6 +31,7 @@ def edge() -> None:
 edge.add_command(scan)
 edge.add_command(read)
 edge.add_command(doctor)
+edge.add_command(enrol)
 edge.add_command(import_points)
 edge.add_command(sunspec)
 edge.add_command(commission)

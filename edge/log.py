@@ -18,6 +18,7 @@ from edge.spool import Spool, SpooledLeaf
 from edge.timekeeping import BUILT_MS
 from hakari.clock import UNSYNCHRONISED, PlantTime
 from hakari.log.checkpoint import Checkpoint, sign_checkpoint
+from hakari.log.gone import sign_gone
 from hakari.log.tree import extend, leaf_hash, root_of
 from hakari.names import Origin
 from hakari.wire.configuration import parts_of, sha256_of
@@ -102,6 +103,17 @@ class EdgeLog:
                 self._log(now, list(events))
             else:
                 self._take(configuration, now, list(events))
+
+    def explain(self, now: PlantTime) -> None:
+        """Logs the configuration in force once more, for an ingest that has lost the leaves that held it."""
+        if self.started:
+            with self.spool.transaction():
+                self.cut(now)
+                self._open(now, [])
+
+    def sign_gone(self, epoch: int, i: int, leaf_hash: bytes, stop: int) -> bytes:
+        """I11: signs that the bodies of leaves i to stop − 1 are no longer here."""
+        return sign_gone(Origin(self.namespace, self.edge_id, epoch), i, leaf_hash, stop, self._key)
 
     def _take(self, configuration: str, now: PlantTime, events: list[Event]) -> None:
         parts_of(configuration)  # refused before anything is written

@@ -1,4 +1,4 @@
-"""The MQTT side of the edge: leaves out, marks in, never more than eight unanswered publishes.
+"""The MQTT side of the edge: leaves out, marks and signed requests in, never more than eight unanswered publishes.
 
 paho's own queue is never used as storage: what is on its way is counted here, and a lost message is sent
 again because the mark did not move, whatever the broker said.
@@ -14,8 +14,9 @@ from pathlib import Path
 import paho.mqtt.client as paho
 from paho.mqtt.reasoncodes import ReasonCode
 
-from hakari.mqtt import BrokerSettings, Standing, client, start, topic_of
-from hakari.names import batch_topic, mark_topic
+from hakari.log.request import MAX_REQUEST_BYTES
+from hakari.mqtt import BrokerSettings, Standing, client, start, tls_refusal, topic_of
+from hakari.names import batch_topic, config_topic, mark_topic
 
 IN_FLIGHT = 8
 MAX_MARK_BYTES = 2048
@@ -33,12 +34,17 @@ class Outbox:
         edge_id: str,
         on_change: Callable[[bool], None],
         on_mark: Callable[[bytes], None],
+        on_request: Callable[[bytes], None] | None = None,
     ) -> None:
+        """`on_request` hears what is no larger than a request; without it requests are not subscribed to."""
         self._settings = settings
         self._topic = batch_topic(edge_id)
         self._mark_topic = mark_topic(edge_id)
         self._on_change = on_change
         self._on_mark = on_mark
+        self._config_topic = config_topic(edge_id)
+        self._on_request = on_request
+        self.too_large = 0
         self._guard = threading.Lock()
         self._flying = 0
         self._thread: threading.Thread | None = None
@@ -86,21 +92,24 @@ class Outbox:
         if getattr(reason, "is_failure", False):
             self.standing.refused(reason)
         else:
-            connection.subscribe(self._mark_topic, qos=0)
+            asked = [] if self._on_request is None else [(self._config_topic, 1)]
+            connection.subscribe([(self._mark_topic, 0), *asked])
 
     def _subscribed(
         self, _client: paho.Client, _data: object, _mid: object, reasons: Sequence[ReasonCode], _properties: object
     ) -> None:
-        if any(reason.is_failure for reason in reasons):
+        if reasons[0].is_failure:
             self.standing.unheard(self._mark_topic)
         else:
             self.standing.connected()
+            if any(reason.is_failure for reason in reasons[1:]):
+                _log.warning("the broker does not let us hear %s: no signed request arrives", self._config_topic)
         self._on_change(True)
 
     def _disconnected(self, *_: object) -> None:
         with self._guard:
             self._flying = 0
-        self.standing.unreachable()
+        self.standing.unreachable(tls_refusal(self._client))
         self._on_change(False)
 
     def _published(self, *_: object) -> None:
@@ -108,5 +117,11 @@ class Outbox:
             self._flying = max(0, self._flying - 1)
 
     def _message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        if topic_of(message) == self._mark_topic and len(message.payload) <= MAX_MARK_BYTES:
+        topic = topic_of(message)
+        if topic == self._mark_topic and len(message.payload) <= MAX_MARK_BYTES:
             self._on_mark(bytes(message.payload))
+        elif topic == self._config_topic and self._on_request is not None:
+            if len(message.payload) <= MAX_REQUEST_BYTES:
+                self._on_request(bytes(message.payload))
+            else:
+                self.too_large += 1

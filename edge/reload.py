@@ -78,9 +78,12 @@ class Reloaded(NamedTuple):
     base: MeteringConfiguration
 
 
-def reread(config: Path, old: Settings, environ: Mapping[str, str]) -> Reloaded:
-    """The settings file once more; a HakariError says why it cannot be used at run time."""
-    new = load_settings(config, environ)
+def reread(config: Path, old: Settings, environ: Mapping[str, str], remote: str | None = None) -> Reloaded:
+    """The settings file once more; a HakariError says why it cannot be used at run time.
+
+    `remote` are meters and rates in place of those in its remote file.
+    """
+    new = load_settings(config, environ, remote)
     check_files(new, config.parent)
     check_reload(old, new)
     base = metering_configuration(new, config.parent)

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edge.asked import answer, taken_from_afar
 from edge.buffer import FULL, MB, Buffer, free_bytes
+from edge.certificate import CertificateWatch
 from edge.commission.examination import Identities
 from edge.commission.identity import Finding, identity_key, text_of_note
 from edge.courier import Courier
@@ -23,13 +25,14 @@ from edge.outbox import Outbox
 from edge.reads.sampler import following
 from edge.reads.sampling import Sampling, timeouts_of
 from edge.reload import Reloaded, changed, configuration_in_force, keep_spoilt, reread
+from edge.requests import Requests
 from edge.settings import Settings, edge_id_of, load_settings, metering_configuration
 from edge.signals import on_loop, on_signal, reload_on
 from edge.spool import LINK, LINK_SINCE, Spool
 from edge.telling import Telling
 from edge.timing import Timing, last_slot_key, was_taken
 from edge.trust import trusted
-from hakari import __version__
+from hakari import __version__, logs
 from hakari.clock import UNSYNCHRONISED, PlantClock, PlantTime, SystemClock
 from hakari.crash import crash_point
 from hakari.errors import HakariError
@@ -77,11 +80,15 @@ class Edge:
             self.edge_id,
             lambda connected: on_loop(loop, lambda: self.courier.changed(connected)),
             lambda mark: on_loop(loop, lambda: self.courier.mark(mark)),
+            (lambda note: on_loop(loop, lambda: self.requests.hear(note))) if roster.configurers else None,
         )
+        self.requests = Requests(self.log, roster.configurer_keys(), self.clock)
         self.courier = Courier(self.log, roster, self.clock, self.outbox, witness=self.timing.clock)
         self.buses: dict[str, Bus] = {bus.id: open_bus(bus, _waits(self._base, bus.id)) for bus in settings.buses}
         self.sampling = self._sampling()
         self.telling = Telling()
+        file = settings.broker.certificate_file
+        self._certificate = CertificateWatch(within(folder, file) if file else None)
         self._pruned_s = 0.0
 
     def _note(self) -> None:
@@ -119,10 +126,12 @@ class Edge:
         self._prune()
 
     def _tell_clock(self) -> None:
-        """Logs what happened to the clock."""
+        """Logs what happened to the clock, and when the certificate ends."""
         for event in self.timing.clock.events():
             _log.warning("%s: %s", event.kind, event.data)
             self.log.add_event(event, self.clock.now())
+        if (ending := self._certificate.event(self.clock.now())) is not None:
+            self.log.add_event(ending, self.clock.now())
 
     def _was_taken(self, slot_ms: int) -> bool:
         """Whether the slot has its sample, as after a second that came twice; a step back of the clock is logged."""
@@ -179,6 +188,11 @@ class Edge:
         self._reloaded = found if found != Reloaded(self.settings, self._base) else None
         if found != before:
             _log.info("the settings were read again; they take effect at the next slot")
+
+    def reconfigure(self, config: Path, text: str) -> None:
+        """Takes meters and rates that a configurer has signed, from the next slot on; a HakariError refuses them."""
+        found = taken_from_afar(config, self.settings, text, os.environ)
+        self._reloaded = found if found != Reloaded(self.settings, self._base) else None
 
     def _reconfigure(self) -> None:
         """Takes settings that were read again, between two slots."""
@@ -261,7 +275,7 @@ def _waits(configuration: MeteringConfiguration, bus_id: str) -> Waits:
 
 def run(config: Path) -> None:
     """Runs until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.set_up(os.environ)
     settings = load_settings(config, os.environ)
     asyncio.run(_main(settings, config))
 
@@ -277,6 +291,7 @@ async def _main(settings: Settings, config: Path) -> None:
         ("sending", edge.courier.run()),
         ("watching", _watch(edge)),
         ("reloading", reload_on(hangup, lambda: edge.reload(config))),
+        ("asked", edge.requests.run(lambda text: edge.reconfigure(config, text), lambda one: answer(config, one))),
         ("stopping", stop.wait()),
     )]  # fmt: skip
     try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from edge.library import SUFFIX
 from edge.library import profile as profile_of
 from hakari import names, settings
 from hakari.errors import BadConfiguration
@@ -16,6 +17,7 @@ from hakari.log.note import NoteInvalid, VerifierKey
 from hakari.mqtt import BrokerSettings
 from hakari.registers.check import expected_raw
 from hakari.registers.profile import MAX_EVERY, MEASURED, Point, Profile
+from hakari.smallfile import read_bytes
 from hakari.wire.configuration import Meter, MeteringConfiguration
 
 DAY_S = 86_400
@@ -23,6 +25,9 @@ MAX_LAG_S = 60
 MAX_METERS = 500
 CONFIGURATION_VERSION = 1
 SERIAL_POINT = "serial"
+# What says which meter it is, where it is and how it is read: from afar none of it changes.
+IDENTITY = ("bus", "unit", "serial", "profile", "identity_proof")
+FROM_AFAR = "added from afar and not commissioned since; hakari edge commission settles it"
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
@@ -33,7 +38,10 @@ class SettingsInvalid(BadConfiguration):
 
 
 class EdgeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[edge]`: who this edge is and how it samples. The edge id is `{site}-{name}`."""
+    """`[edge]`: who this edge is and how it samples. The edge id is `{site}-{name}`.
+
+    With `remote_configuration` it takes meters and rates that a configurer of the roster has signed, from the broker.
+    """
 
     namespace: Text
     site: Text
@@ -47,6 +55,7 @@ class EdgeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ring_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 400
     max_lag_s: Annotated[int, msgspec.Meta(ge=1, le=DAY_S)] = MAX_LAG_S
     min_free_mb: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 64
+    remote_configuration: bool = False
 
 
 class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,14 +104,90 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock: ClockTable = ClockTable()
 
 
+class LedFromAfar(Settings, frozen=True, forbid_unknown_fields=True):
+    """Settings with meters and rates from afar; `added` are the meters that the edge's own settings do not name so."""
+
+    added: frozenset[str] = frozenset()
+
+
+class RemoteEdgeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[edge]` of a configuration from afar: the rates, those left out staying as the edge's own settings have them."""
+
+    interval_s: int | None = None
+    batch_samples: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
+    max_lag_s: Annotated[int, msgspec.Meta(ge=1, le=DAY_S)] | None = None
+
+
+class RemoteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a configurer may sign: meters on lines that the edge's own settings have, and rates. No path, no key."""
+
+    meters: list[MeterTable] = msgspec.field(name="meter")
+    edge: RemoteEdgeTable = RemoteEdgeTable()
+
+
 def edge_id_of(told: Settings) -> str:
     """`{site}-{name}`: also the MQTT client id, user name and certificate name."""
     return f"{told.edge.site}-{told.edge.name}"
 
 
-def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
-    """The settings in `path`, free of contradictions; files that they name need not exist yet (`check_files`)."""
-    loaded = settings.load(path, Settings, "edge", environ)
+def remote_file(path: Path) -> Path:
+    """Where the edge with the settings file `path` keeps the meters and rates that were signed for it."""
+    return path.with_suffix(".remote.toml")
+
+
+def own_settings(path: Path, environ: Mapping[str, str]) -> Settings:
+    """What stands in `path` itself, whatever was signed for the edge from afar."""
+    return settings.load(path, Settings, "edge", environ)
+
+
+def read_settings(path: Path, environ: Mapping[str, str], remote: str | None = None) -> Settings:
+    """The settings in `path`, with the meters and rates in `remote`, else in its remote file, if it takes any.
+
+    They may contradict themselves (`problems`).
+    """
+    loaded = own_settings(path, environ)
+    if not loaded.edge.remote_configuration:
+        return loaded
+    where = "the remote configuration" if remote is not None else str(remote_file(path))
+    if remote is None:
+        try:
+            remote = read_bytes(remote_file(path), settings.MAX_FILE_BYTES).decode()
+        except FileNotFoundError:
+            return loaded
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsInvalid(f"{where} cannot be read: {error}; put its .before back, or remove it") from error
+    return with_remote(loaded, settings.convert(settings.parse(remote, where), RemoteSettings, where), where)
+
+
+def with_remote(told: Settings, remote: RemoteSettings, where: str) -> Settings:
+    """`told` with the meters and rates of `remote`; SettingsInvalid for a profile's file that `told` does not name."""
+    own = {meter.profile for meter in told.meters}
+    for meter in remote.meters:
+        if meter.profile.endswith(SUFFIX) and meter.profile not in own:
+            raise SettingsInvalid(
+                f"{where}: meter {meter.id} names the file {meter.profile!r}; from afar only bundled profiles and files"
+                " that the edge's own settings name can be chosen"
+            )
+    rates = {key: value for key, value in msgspec.structs.asdict(remote.edge).items() if value is not None}
+    as_told = {meter.id: _identity(meter) for meter in told.meters}
+    parts: dict[str, Any] = {
+        **msgspec.structs.asdict(told), "edge": msgspec.structs.replace(told.edge, **rates), "meters": remote.meters
+    }  # fmt: skip
+    return LedFromAfar(
+        **parts, added=frozenset(meter.id for meter in remote.meters if as_told.get(meter.id) != _identity(meter))
+    )
+
+
+def _identity(meter: MeterTable) -> tuple[object, ...]:
+    return tuple(getattr(meter, field) for field in IDENTITY)
+
+
+def load_settings(path: Path, environ: Mapping[str, str], remote: str | None = None) -> Settings:
+    """The settings in `path`, free of contradictions; files that they name need not exist yet (`check_files`).
+
+    `remote` takes the place of what stands in its remote file.
+    """
+    loaded = read_settings(path, environ, remote)
     for problem in problems(loaded):
         raise SettingsInvalid(f"{path}: {problem}")
     return loaded
@@ -225,11 +310,13 @@ def check_files(told: Settings, folder: Path) -> None:
 def metering_configuration(told: Settings, folder: Path) -> MeteringConfiguration:
     """What is logged: meters with their profiles resolved, the profile of each one held once.
 
-    A point named `serial` then expects the meter's serial, so that an exchanged meter is noticed.
+    A point named `serial` then expects the meter's serial, so that an exchanged meter is noticed. A meter that was
+    added from afar is suspended, until a commissioning settles it (`with_notes`).
     """
     library: dict[tuple[str, str], Profile] = {}
     meters: list[Meter] = []
     places = {bus.id: place_of(bus) for bus in told.buses}
+    added = told.added if isinstance(told, LedFromAfar) else frozenset[str]()
     for meter in told.meters:
         found = library.get((meter.profile, "")) or profile_of(meter.profile, folder)
         library[meter.profile, ""] = found
@@ -238,7 +325,7 @@ def metering_configuration(told: Settings, folder: Path) -> MeteringConfiguratio
             Meter(
                 id=meter.id, bus=meter.bus, unit=meter.unit, serial=meter.serial,
                 profile=with_rates(resolved, meter), identity_proof=meter.identity_proof,
-                place=places.get(meter.bus, ""),
+                place=places.get(meter.bus, ""), suspended=FROM_AFAR if meter.id in added else "",
             )
         )  # fmt: skip
     return MeteringConfiguration(

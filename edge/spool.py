@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from edge.spool_gone import Gone
 from edge.spool_integrity import check
 from edge.spool_kept import Kept
 from edge.spool_schema import (
@@ -23,7 +24,7 @@ from edge.spool_schema import (
     TABLES,
     UNKNOWN_SYNC,
     from_format_1,
-    from_format_2,
+    from_format_2_or_3,
     make,
     seal,
     spoilt,
@@ -112,7 +113,7 @@ class SpooledSample(NamedTuple):
     whole: bool = True
 
 
-class Spool(Kept):
+class Spool(Kept, Gone):
     """The spool in the file `path`; ":memory:" for simulations."""
 
     def __init__(self, path: str) -> None:
@@ -153,8 +154,8 @@ class Spool(Kept):
             make(self._db)
         elif version == 1:
             from_format_1(self._db)
-        elif version == 2:
-            from_format_2(self._db)
+        elif version in (2, 3):
+            from_format_2_or_3(self._db)
         elif version != FORMAT:
             raise SpoolUnknown(
                 f"spool {path} has format {version}, this version knows {FORMAT}; use the version that wrote it"
@@ -289,17 +290,10 @@ class Spool(Kept):
         if size == 0:
             return EMPTY_ROOT
         leaf = self.leaf(epoch, size - 1)
-        return leaf.root if leaf is not None and leaf.whole else None
-
-    def prune(self, older_than_ms: int) -> int:
-        """E6: deletes stored leaves that were cut before `older_than_ms`, never the last of an epoch; how many."""
-        with self.transaction():
-            return self._db.execute(
-                "DELETE FROM leaf WHERE cut_ms < ? AND EXISTS (SELECT 1 FROM epoch e WHERE e.epoch = leaf.epoch"
-                " AND leaf.i < e.mark AND leaf.i < e.size - 1) AND NOT EXISTS"
-                " (SELECT 1 FROM carry c WHERE c.epoch = leaf.epoch AND c.i = leaf.i)",
-                (older_than_ms,),
-            ).rowcount
+        if leaf is not None:
+            return leaf.root if leaf.whole else None
+        left = self.hashed(epoch, size - 1)
+        return None if left is None else left.root
 
     @contextmanager
     def _disk(self) -> Iterator[None]:

@@ -12,7 +12,8 @@ from edge.spool_schema import FORMAT, KEYS, SEALED, seal, spoilt
 from hakari.clock import UNSYNCHRONISED
 from hakari.errors import NotReachable
 
-OLDER = (1, 2)
+OLDER = (1, 2, 3)
+KEYS_SINCE = 3
 
 
 class SpoolUnread(NotReachable):
@@ -87,7 +88,7 @@ def _peek(db: sqlite3.Connection, path: Path) -> Peek:
     if version not in (*OLDER, FORMAT):
         raise SpoolUnread(f"spool {path} has format {version}; use the version that wrote it")
     sealed = version > 1
-    lost = spoilt(db) if version == FORMAT else set()
+    lost = spoilt(db) if version >= KEYS_SINCE else set()
     epochs, bad = _epochs(db, sealed=sealed)
     notes = dict(_kept(db, "note")) if sealed else {}
     notes.pop(KEYS, None)

@@ -12,7 +12,7 @@ import sqlite3
 
 import msgspec
 
-FORMAT = 3
+FORMAT = 4
 TABLES = "tables"
 KEYS = "keys"
 UNKNOWN_SYNC = "unknown"
@@ -29,7 +29,11 @@ _SAMPLE = """CREATE TABLE sample (
   sync TEXT NOT NULL, offset_ms INTEGER NOT NULL, seal BLOB);"""
 _CARRY = "CREATE TABLE carry (epoch INTEGER NOT NULL, i INTEGER NOT NULL, seal BLOB, PRIMARY KEY (epoch, i)) \
 WITHOUT ROWID;"
-SCHEMA = f"{_NOTE}{_STATE}{_EPOCH}{_LEAF}{_SAMPLE}{_CARRY}"
+# Without a seal: whoever takes a hash or a root from it holds it against a signature.
+_GONE = """CREATE TABLE gone (
+  epoch INTEGER NOT NULL, i INTEGER NOT NULL, hash BLOB NOT NULL, root BLOB NOT NULL, signature BLOB NOT NULL,
+  PRIMARY KEY (epoch, i)) WITHOUT ROWID;"""
+SCHEMA = f"{_NOTE}{_STATE}{_EPOCH}{_LEAF}{_SAMPLE}{_CARRY}{_GONE}"
 
 _FROM_1 = f"""{_NOTE}
 ALTER TABLE state ADD COLUMN seal BLOB;
@@ -38,7 +42,8 @@ ALTER TABLE leaf ADD COLUMN seal BLOB;
 ALTER TABLE sample ADD COLUMN sync TEXT NOT NULL DEFAULT '{UNKNOWN_SYNC}';
 ALTER TABLE sample ADD COLUMN offset_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sample ADD COLUMN seal BLOB;
-ALTER TABLE carry ADD COLUMN seal BLOB;"""
+ALTER TABLE carry ADD COLUMN seal BLOB;
+{_GONE}"""
 KEYED = ("note", "state")
 # What identifies a row, and the fields that its seal covers, per table whose rows must be sealed.
 SEALED = {
@@ -78,10 +83,18 @@ def from_format_1(db: sqlite3.Connection) -> None:
     _finish(db)
 
 
-def from_format_2(db: sqlite3.Connection) -> None:
-    """Format 2 becomes the present one: the keys that it has are those that it must have."""
+def from_format_2_or_3(db: sqlite3.Connection) -> None:
+    """Either becomes the present one: the keys that format 2 has are those that it must have."""
     db.execute("BEGIN")
-    _end(db)
+    told = db.execute("SELECT value, seal FROM note WHERE key=?", (TABLES,)).fetchall()
+    # Where its tables are not what they were the note stays, and the check at opening says so.
+    renewed = [seal(TABLES, tables(db))] == [sealed for _, sealed in told]
+    db.execute(_GONE)
+    if renewed:
+        db.execute("DELETE FROM note WHERE key=?", (TABLES,))
+        _finish(db)
+    else:
+        _end(db)
 
 
 def expected_keys(db: sqlite3.Connection) -> set[tuple[str, str]] | None:

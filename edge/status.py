@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from edge.spool import LAST_SLOT, LINK, LINK_SINCE
 from edge.spool_peek import Peek, SpoolUnread, opened, peek
 from edge.status_meters import MeterStatus, identity_of, meters_status, state_of
 from edge.timing import BOOT, CLOCK, LAST_MONO, boot_of
-from hakari.cli.output import table
 from hakari.clock import SystemClock
 from hakari.errors import HakariError, NotReachable
 from hakari.mqtt import Link
@@ -37,7 +36,7 @@ _WORDS: dict[int, str] = {
     Link.UNTRIED: "not tried yet",
     Link.CONNECTED: "connected",
     Link.UNREACHABLE: "broker not reachable",
-    Link.REFUSED: "refused by the broker (user or password)",
+    Link.REFUSED: "refused by the broker (user, password or certificate)",
     Link.UNHEARD: "the broker does not let us hear marks (access list)",
     Link.STOPPED: "stopped",
     Link.ENDED: "connections are ended at once (another client with this id?)",
@@ -167,6 +166,8 @@ def check_sampling(told: Status, interval_s: int, now_ms: int) -> None:
 
 def shown(told: Status) -> str:
     """`told` for a person."""
+    from hakari.cli.output import table  # noqa: PLC0415 - a running edge answers from this module, without Click
+
     since = _time_text(told.link_since_ms) if told.link_since_ms else "never noted"
     rows = [(one.epoch, one.size, one.mark, "closed" if one.closed else "") for one in told.epochs]
     return "\n".join(
@@ -178,12 +179,12 @@ def shown(told: Status) -> str:
             f"{told.not_stored_leaves} leaves not known as stored, {told.waiting_samples} samples in no leaf yet",
             *(f"damaged on disk: {one}" for one in told.spoilt),
             table(("epoch", "leaves", "stored", "state"), rows, right=(0, 1, 2)),
-            *_meter_lines(told),
+            *_meter_lines(told, table),
         )
     )
 
 
-def _meter_lines(told: Status) -> list[str]:
+def _meter_lines(told: Status, table: Callable[..., str]) -> list[str]:
     if not told.meters:
         return [f"meters: not told, {told.meters_unread}"] if told.meters_unread else []
     rows = [

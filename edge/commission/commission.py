@@ -20,9 +20,9 @@ from hakari.registers.profile_hash import profile_sha256
 from hakari.registers.reading import Reading
 from hakari.units import EXACT, UnitMismatch, UnitUnknown, convert
 from hakari.wire.configuration import Meter
+from hakari.wire.events import COMMISSIONING, COMMISSIONING_POINTS
 from hakari.wire.leaf import Event
 
-COMMISSIONING = "commissioning"
 MATCHED, MATCHED_COARSELY = "matched", "matched, scale not proven"
 DIFFERS, NOT_BACKED, NO_VALUE, COARSE = "differs", "not backed", "no value", "too coarse to prove the scale"
 NOT_COMPARED = "not compared"
@@ -317,4 +317,4 @@ def _points_event(meter: str, part: int, points: Sequence[PointResult], wall_ms:
         )[:2000]
         for one in points
     }  # fmt: skip
-    return Event("commissioning-points", wall_ms, {"meter": meter, "part": str(part)} | told)
+    return Event(COMMISSIONING_POINTS, wall_ms, {"meter": meter, "part": str(part)} | told)

@@ -183,6 +183,8 @@ def _noted(meter: Meter, note: Note, unexamined: Collection[str]) -> Meter:
     suspended = known.suspended if known else ""
     if not suspended and meter.id in unexamined:
         suspended = NOT_EXAMINED
+    if not suspended and not points:
+        suspended = meter.suspended
     return msgspec.structs.replace(meter, commissioned=points, suspended=suspended)
 
 

@@ -12,9 +12,9 @@ from edge.commission.identity import Fields, Known, Raw, raw_data
 from hakari.errors import BadConfiguration, DataProblem, Refused
 from hakari.registers.profile_hash import SERIAL
 from hakari.wire.configuration import Meter
+from hakari.wire.events import METER_REPLACED
 from hakari.wire.leaf import Event
 
-REPLACED = "meter-replaced"
 MAX_WHY_CHARS = 1000
 MAX_NAME_CHARS = 200
 MAX_CERTIFICATES = 16
@@ -136,7 +136,7 @@ def explained(
     data |= _prefixed("old_final", said.old_final) | _prefixed("new_start", said.new_start)
     data |= _prefixed("old", old) | _prefixed("new", told)
     data |= {f"certificate.{k}": f"{one.sha256} {one.name}" for k, one in enumerate(said.certificates)}
-    event = Event(REPLACED, wall_ms, {name: text for name, text in data.items() if text} | raw_data(raw))
+    event = Event(METER_REPLACED, wall_ms, {name: text for name, text in data.items() if text} | raw_data(raw))
     return Known(told, serial=meter.serial), event
 
 

@@ -22,7 +22,7 @@ from hakari.cli.output import table
 from hakari.errors import BadConfiguration, HakariError
 from hakari.registers.groups import asked_points
 from hakari.registers.profile import MEASURED
-from hakari.settings import load, within
+from hakari.settings import within
 from hakari.wire.configuration import Meter, MeteringConfiguration
 from hakari.wire.envelope import deflate
 from hakari.wire.leaf import Block, Sample
@@ -89,7 +89,7 @@ class CheckReport(msgspec.Struct, frozen=True):
 
 def check(path: Path, environ: Mapping[str, str]) -> CheckReport:
     """The report on the settings in `path`; BadConfiguration when the file itself cannot be understood."""
-    told = load(path, Settings, "edge", environ)
+    told = settings.read_settings(path, environ)
     edge_id = settings.edge_id_of(told)
     refused = list(_refusals(told, path.parent))
     if refused:

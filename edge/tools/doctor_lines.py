@@ -24,11 +24,15 @@ from hakari.clock import SystemClock
 from hakari.errors import HakariError
 from hakari.mqtt import BrokerSettings, client
 from hakari.names import mark_topic
+from hakari.pki import MAX_PEM_BYTES, days_left
 from hakari.registers.decode import IDENTITY_MISMATCH, decode_sample
 from hakari.settings import within
+from hakari.smallfile import read_bytes
+from hakari.tlsreason import words_of
 
 CONNECT_S = 5.0
 LOGIN_S = 10.0
+ALERT_S = 1.0
 DAY_S = 86_400
 BROKER_FIX = "see [broker].host and port, the network, and whether the broker runs"
 
@@ -139,17 +143,29 @@ def _tls(settings: BrokerSettings, folder: Path) -> Iterator[Check]:
             context.wrap_socket(plain, server_hostname=settings.host) as secured,
         ):
             content = secured.getpeercert(binary_form=True) or b""
+            _heard(secured)
             yield Check("broker", "TLS", "ok", f"{secured.version()}, the chain leads to {settings.ca_file}")
     except (OSError, ValueError) as error:
-        yield Check("broker", "TLS", "fail", f"refused: {error}", "see ca_file, the broker's certificate and its name")
+        why = (words_of(error) if isinstance(error, ssl.SSLError) else "") or str(error)
+        yield Check("broker", "TLS", "fail", f"refused: {why}", "see ca_file, the certificates and the broker's name")
         return
     yield certificate("its certificate", _days_left(x509.load_der_x509_certificate(content)))
 
 
+def _heard(secured: ssl.SSLSocket) -> None:
+    """Returns when the broker goes on after the handshake: in TLS 1.3 only then it refuses our certificate."""
+    secured.settimeout(ALERT_S)
+    try:
+        if not secured.recv(1):
+            raise ConnectionResetError("the broker ends the connection after the handshake; see its log")
+    except TimeoutError:
+        return
+
+
 def _own_certificate(path: Path) -> Check:
     try:
-        return certificate("own certificate", _days_left(x509.load_pem_x509_certificate(path.read_bytes())))
-    except (OSError, ValueError) as error:
+        return certificate("own certificate", days_left(read_bytes(path, MAX_PEM_BYTES), datetime.now(UTC)))
+    except (OSError, HakariError) as error:
         return Check("broker", "own certificate", "fail", f"{path}: {error}", "give a PEM certificate")
 
 

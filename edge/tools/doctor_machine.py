@@ -51,6 +51,8 @@ def config_checks(told: Settings, config: Path) -> Iterator[Check]:
         yield Check("config", "files", "fail", str(error), "correct what the sentence names")
     if told.broker.password_file:
         yield _private(beside(config, told.broker.password_file), "password file")
+    if told.broker.key_file:
+        yield _private(beside(config, told.broker.key_file), "TLS key file")
 
 
 def _doubts(configuration: MeteringConfiguration) -> Iterator[Check]:

@@ -34,6 +34,7 @@ SECRET_BYTES = 32
 SALT_BYTES = 12
 HASH_ROUNDS = 101
 HEALTH_USER = "health"
+INGEST_USERS = "ingest-"
 PASSWORDS = "passwords"
 ROSTER_FOLDER = "roster"
 ROSTER = "roster.note"
@@ -144,7 +145,7 @@ def _check_edge(edge_id: str) -> None:
         check_edge_id(edge_id)
     except BadName as error:
         raise UserInvalid(str(error)) from error
-    if edge_id == INGEST_CLIENT_ID:
+    if edge_id.startswith(INGEST_USERS):
         raise UserInvalid(f"{edge_id} is ingest's own name; give the edge another")
 
 

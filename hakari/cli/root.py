@@ -38,6 +38,7 @@ COMMANDS = {
     "simulate": Listed("Plants that speak Modbus, a broker, and the lockstep driver.", "simulate"),
     "edge": Listed("Read meters, sign what they say and publish it.", "edge"),
     "ingest": Listed("Take signed leaves from the broker into the evidence log.", "ingest"),
+    "import": Listed("Import manual readings, invoices and files.", "ingest"),
     "view": Listed("Look at decoded readings, or rebuild them.", "ingest"),
     "log": Listed("Check the evidence log.", "ingest"),
     "quarantine": Listed("Look at what could not be taken.", "ingest"),

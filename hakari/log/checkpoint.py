@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hakari.errors import DataProblem
 from hakari.log.note import (
+    CACHED_KEYS,
     ED25519,
     NoteInvalid,
     Parts,
@@ -82,16 +84,7 @@ def sign_checkpoint(checkpoint: Checkpoint, private: Ed25519PrivateKey) -> bytes
 
 def open_checkpoint(note: bytes, public: bytes) -> Checkpoint:
     """The checkpoint in `note`, signed by the raw `public` key under the name of its origin."""
-    parts = one_signature(note)
-    checkpoint = Checkpoint.parse(parts.text)
-    try:
-        key = VerifierKey(str(checkpoint.origin), ED25519, public)
-    except NoteInvalid as error:
-        raise CheckpointInvalid(str(error)) from error
-    signature = parts.signatures[0]
-    if key_of(signature, [key]) is None or not verifies(public, signature.blob, parts.text.encode()):
-        raise CheckpointInvalid(f"checkpoint {checkpoint.size} of {checkpoint.origin} is not signed by its edge's key")
-    return checkpoint
+    return stated(note).verified(public)
 
 
 def one_signature(note: bytes) -> Parts:
@@ -105,6 +98,37 @@ def one_signature(note: bytes) -> Parts:
     return parts
 
 
+class Stated(NamedTuple):
+    """A checkpoint that somebody states, nothing verified yet: `checkpoint` is to find the key by."""
+
+    checkpoint: Checkpoint
+    parts: Parts
+
+    def verified(self, public: bytes) -> Checkpoint:
+        """The checkpoint, signed by the raw `public` key under the name of its origin; CheckpointInvalid otherwise."""
+        (signature,) = self.parts.signatures
+        try:
+            key = _key(self.checkpoint.origin, public)
+        except NoteInvalid as error:
+            raise CheckpointInvalid(str(error)) from error
+        if key_of(signature, [key]) is None or not verifies(public, signature.blob, self.parts.text.encode()):
+            raise CheckpointInvalid(
+                f"checkpoint {self.checkpoint.size} of {self.checkpoint.origin} is not signed by its edge's key"
+            )
+        return self.checkpoint
+
+
+def stated(note: bytes) -> Stated:
+    """What `note` states and who is to have signed it; CheckpointInvalid where it has not the one form."""
+    parts = one_signature(note)
+    return Stated(Checkpoint.parse(parts.text), parts)
+
+
 def claimed(note: bytes) -> Checkpoint:
     """The checkpoint that `note` claims, nothing verified: to find the key, or from where it was verified before."""
-    return Checkpoint.parse(one_signature(note).text)
+    return stated(note).checkpoint
+
+
+@lru_cache(maxsize=CACHED_KEYS)
+def _key(origin: Origin, public: bytes) -> VerifierKey:
+    return VerifierKey(str(origin), ED25519, public)

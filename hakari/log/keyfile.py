@@ -68,7 +68,7 @@ def sync_folder(folder: Path) -> None:
 
 def load(path: Path | str) -> Ed25519PrivateKey:
     """The private key at `path`; KeyFileUnsafe when group or others have any right on the file."""
-    pem = _read_private(path)
+    pem = read_private(path)
     try:
         private = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -78,7 +78,8 @@ def load(path: Path | str) -> Ed25519PrivateKey:
     return private
 
 
-def _read_private(path: Path | str) -> bytes:
+def read_private(path: Path | str) -> bytes:
+    """What a small file holds that nobody but its owner may touch. Errors: KeyFileInvalid, KeyFileUnsafe."""
     try:
         # Not blocking, so that a FIFO in place of the file cannot hang a starting room.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)

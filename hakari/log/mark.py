@@ -16,7 +16,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hakari.errors import DataProblem
 from hakari.log.checkpoint import Checkpoint, CheckpointInvalid, check, one_signature
-from hakari.log.note import COSIGNATURE, SIGNATURE_BYTES, NoteInvalid, VerifierKey, compose, key_of, verifies
+from hakari.log.note import (
+    COSIGNATURE,
+    SIGNATURE_BYTES,
+    NoteInvalid,
+    VerifierKey,
+    compose,
+    key_of,
+    take_apart,
+    verifies,
+)
 from hakari.names import MAX_EPOCH
 
 MAX_TIME_S = MAX_EPOCH
@@ -44,7 +53,7 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class Cosigner:
-    """Ingest's private key with the name under which it cosigns; used for nothing else."""
+    """Ingest's private key with the name under which it cosigns marks and notes of backups; used for nothing else."""
 
     name: str
     private: Ed25519PrivateKey
@@ -72,9 +81,34 @@ def cosign(checkpoint: Checkpoint, cosigner: Cosigner, time_s: int, *, frozen: b
     if not 0 <= time_s <= MAX_TIME_S:
         raise MarkInvalid(f"mark time {time_s} s is not from 0 to {MAX_TIME_S}; check the clock")
     ending = ("frozen\n" + (f"fork {fork}\n" if fork else "")) if frozen else ""
-    text = check(checkpoint).text() + ending
+    return cosign_text(check(checkpoint).text() + ending, cosigner, time_s)
+
+
+def cosign_text(text: str, cosigner: Cosigner, time_s: int) -> bytes:
+    """The note of `text` with a cosignature of `time_s`; its first line must tell it from a checkpoint, if it is none.
+
+    NoteInvalid where the text is too long.
+    """
     signature = cosigner.private.sign(_message(time_s, text))
     return compose(text, cosigner.verifier, time_s.to_bytes(TIME_BYTES, "big") + signature)
+
+
+class Cosigned(NamedTuple):
+    """A text that `signer` (a key name) cosigned at `time_s`, UTC seconds."""
+
+    text: str
+    signer: str
+    time_s: int
+
+
+def open_cosigned(note: bytes, keys: Sequence[VerifierKey]) -> Cosigned:
+    """The text in `note` with its one signature, by one of `keys` (cosigner keys); NoteInvalid otherwise."""
+    parts = take_apart(note)
+    key = key_of(parts.signatures[0], keys)
+    time_s = cosigned_at(parts.text, parts.signatures[0].blob, key) if key is not None else None
+    if key is None or time_s is None or len(parts.signatures) != 1:
+        raise NoteInvalid(f"it is not signed by a known cosigner alone, but by {parts.signatures[0].name[:80]!r}")
+    return Cosigned(parts.text, key.name, time_s)
 
 
 def open_mark(mark: bytes, keys: Sequence[VerifierKey]) -> Mark:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -106,6 +106,23 @@ class SigningKey:
         """The key that verifies what this one signs."""
         return VerifierKey(self.name, ED25519, self.private.public_key().public_bytes_raw())
 
+    def signature(self, message: bytes) -> bytes:
+        """The Ed25519 signature of `message`."""
+        return self.private.sign(message)
+
+
+class Signer(Protocol):
+    """Whoever signs notes: a key in memory, or one in a token that never tells it."""
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """The key that verifies what this one signs."""
+        ...
+
+    def signature(self, message: bytes) -> bytes:
+        """The Ed25519 signature of `message`."""
+        ...
+
 
 @lru_cache(maxsize=CACHED_KEYS)
 def _key_id(name: str, algorithm: int, public: bytes) -> bytes:
@@ -192,6 +209,12 @@ def compose(text: str, signer: VerifierKey, blob: bytes) -> bytes:
     return note
 
 
+def put_together(parts: Parts) -> bytes:
+    """The note that was taken apart into `parts`, byte for byte."""
+    lines = [f"{_DASH}{one.name} {base64.b64encode(one.key_id + one.blob).decode()}\n" for one in parts.signatures]
+    return encode_text(parts.text) + ("\n" + "".join(lines)).encode()
+
+
 def take_apart(note: bytes, max_bytes: int = MAX_NOTE_BYTES) -> Parts:
     """Text and signature lines, nothing verified; NoteInvalid says what is not a note's form."""
     if len(note) > max_bytes:
@@ -227,9 +250,9 @@ def key_of(signature: Signature, keys: Sequence[VerifierKey]) -> VerifierKey | N
     return found.pop() if found else None
 
 
-def sign(text: str, key: SigningKey) -> bytes:
+def sign(text: str, key: Signer) -> bytes:
     """The note of `text` (ends with a line feed) with one signature line by `key`."""
-    return compose(text, key.verifier, key.private.sign(encode_text(text)))
+    return compose(text, key.verifier, key.signature(encode_text(text)))
 
 
 def open_note(note: bytes, keys: Sequence[VerifierKey]) -> str:

@@ -19,7 +19,7 @@ from hakari.log.note import (
     COSIGNATURE,
     ED25519,
     NoteInvalid,
-    SigningKey,
+    Signer,
     VerifierKey,
     check_public,
     decode64,
@@ -117,6 +117,15 @@ class Roster:
                 return public
         return None
 
+    def keys_from(self, edge_id: str, epoch: int, size: int) -> list[bytes]:
+        """The raw public keys of the edge that hold at this place or a later one."""
+        return [public for _, end, public in self._keys_by_edge.get(edge_id, ()) if (epoch, size) < end]
+
+    def ended_keys(self, edge_id: str, epoch: int, size: int) -> list[tuple[bytes, tuple[int, int]]]:
+        """The raw public keys of the edge that no longer hold at this place, each with where it ended."""
+        keys = self._keys_by_edge.get(edge_id, ())
+        return [(public, end) for _, end, public in keys if end <= (epoch, size)]
+
     def approved(self, edge_id: str, epoch: int) -> bool:
         """Whether this epoch may be credited."""
         return (edge_id, epoch) in self._approved
@@ -205,7 +214,7 @@ class Roster:
         return frozenset((approved.edge, approved.epoch) for approved in self.epochs)
 
 
-def sign_roster(roster: Roster, owner: SigningKey) -> bytes:
+def sign_roster(roster: Roster, owner: Signer) -> bytes:
     """The signed note of `roster`; RosterInvalid when the owner's own key is also listed in it."""
     _check_owner(roster, owner.verifier)
     try:

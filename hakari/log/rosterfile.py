@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from hakari.errors import BadConfiguration, Refused
 from hakari.log.keyfile import sync_folder, write_new
-from hakari.log.note import MAX_NOTE_BYTES, SigningKey, VerifierKey
+from hakari.log.note import MAX_NOTE_BYTES, Signer, VerifierKey
 from hakari.log.roster import Roster, RosterInvalid, open_roster, sign_roster
 
 ROSTER_MODE = 0o644
@@ -106,7 +106,7 @@ class Watched:
         return present
 
 
-def create(path: Path | str, make: Callable[[], Roster], owner: SigningKey) -> Roster:
+def create(path: Path | str, make: Callable[[], Roster], owner: Signer) -> Roster:
     """The first roster, as `make` gives it, in a new file; an existing file is never touched."""
     try:
         first = make()
@@ -117,7 +117,7 @@ def create(path: Path | str, make: Callable[[], Roster], owner: SigningKey) -> R
     return first
 
 
-def amend(path: Path | str, owner: SigningKey, change: Callable[[Roster], Roster]) -> Roster:
+def amend(path: Path | str, owner: Signer, change: Callable[[Roster], Roster]) -> Roster:
     """The roster after `change` (which raises the serial), signed and on disk in place of the old one."""
     known = read(path, owner.verifier)
     try:

@@ -146,7 +146,10 @@ def test_only_what_is_known_as_stored_leaves_the_ring() -> None:
         log.add_sample(sample(1_700_000_000_000 + k * 1000), at(1_700_000_000_000 + k * 1000), 1)
     assert spool.prune(1_800_000_000_000) == 0
     spool.set_mark(1_700_000_000, 6)
-    assert spool.prune(1_800_000_000_000) == 6
+    kept = [leaf for leaf in leaves(spool, 1_700_000_000) if not leaf.samples]
+    assert [leaf.i for leaf in kept] == [0, 1]
+    assert spool.prune(1_800_000_000_000) == 4
+    assert [leaf for leaf in leaves(spool, 1_700_000_000) if not leaf.samples] == kept
     assert spool.leaf(1_700_000_000, 5) is None
     assert spool.leaf(1_700_000_000, 6) is not None
 
@@ -200,6 +203,54 @@ def test_a_spool_of_format_2_still_opens_verifies_and_grows(tmp_path: Path) -> N
     assert spool.samples() == []
     assert_sound(spool, PUBLIC)
     spool.close()
+
+
+def test_a_spool_of_format_3_still_opens_verifies_and_lets_bodies_go(tmp_path: Path) -> None:
+    path = tmp_path / "old.spool"
+    shutil.copy(FORMAT_1.with_name("format-3.spool"), path)
+    spool = Spool(str(path))
+    assert_sound(spool, PUBLIC)
+    state = spool.current()
+    assert state is not None
+    assert (state.size, state.mark, len(spool.samples())) == (8, 5, 1)
+    assert spool.prune(1_800_000_000_000) == 3
+    spool.close()
+    spool = Spool(str(path))  # its tables are those that its note names
+    assert spool.hashed(1_700_000_000, 4) is not None
+    spool.close()
+
+
+@pytest.mark.parametrize("turned", ["ALTER TABLE leaf ADD COLUMN more", "CREATE TABLE more (x)"])
+def test_fault_06_an_older_spool_whose_tables_were_altered_is_not_upgraded_into_a_sound_one(
+    tmp_path: Path, turned: str
+) -> None:
+    path = tmp_path / "old.spool"
+    shutil.copy(FORMAT_1.with_name("format-3.spool"), path)
+    with sqlite3.connect(path) as raw:
+        raw.execute(turned)
+    with pytest.raises(SpoolDamaged, match="its tables are not described as they were made"):
+        Spool(str(path))
+
+
+def test_of_a_leaf_that_left_the_ring_hash_root_and_checkpoint_are_left_byte_for_byte() -> None:
+    spool = Spool(":memory:")
+    log = log_on(spool)
+    log.start(CONFIGURATION, at(1_700_000_000_000))
+    for k in range(1, 700):
+        log.add_sample(sample(1_700_000_000_000 + k * 1000), at(1_700_000_000_000 + k * 1000), 1)
+    before = [spool.leaf(1_700_000_000, i) for i in range(690)]
+    spool.set_mark(1_700_000_000, 690)
+    cut_ms = 1_700_000_000_000 + 600_000
+    assert spool.prune(cut_ms) == 599
+    assert spool.prune(cut_ms) == 0
+    for i, leaf in enumerate(before[2:601], 2):
+        left = spool.hashed(1_700_000_000, i)
+        assert leaf is not None
+        assert left is not None
+        assert left[2:4] == (leaf.leaf_hash, leaf.root)
+        assert left.checkpoint(log.namespace, log.edge_id) == leaf.checkpoint
+        assert spool.root_at(1_700_000_000, i + 1) == leaf.root
+    assert spool.next_whole(1_700_000_000, 2) == 601
 
 
 @pytest.mark.parametrize("column", ["boot", "cfg", "slot_ms", "body", "sync", "offset_ms", "seal"])
