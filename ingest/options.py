@@ -10,9 +10,8 @@ from typing import TypeVar
 
 import click
 
-from hakari import settings as toml
-from hakari.store.evidence_sqlite import SqliteEvidenceLog
-from hakari.store.opened import open_view
+from hakari.store.evidence import EvidenceLog
+from hakari.store.opened import open_evidence, open_view
 from hakari.store.view import ReadingsView
 from ingest.settings import Settings
 
@@ -28,9 +27,9 @@ def options(command: F) -> F:
     return click.option("--config", default="ingest.toml", show_default=True, type=path, help="Settings file.")(command)
 
 
-def opened_evidence(config: Path, given: Settings) -> closing[SqliteEvidenceLog]:
-    """The evidence log, for reading only."""
-    return closing(SqliteEvidenceLog(toml.beside(config, given.ingest.evidence), read_only=True))
+def opened_evidence(config: Path, given: Settings, *, read_only: bool = True) -> closing[EvidenceLog]:
+    """The evidence log, for reading only unless it is said otherwise."""
+    return closing(open_evidence(config, given.ingest.evidence, given.postgresql, read_only=read_only))
 
 
 def opened_view(config: Path, given: Settings, *, read_only: bool = False) -> closing[ReadingsView]:

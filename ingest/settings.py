@@ -19,7 +19,11 @@ from hakari.log.note import NoteInvalid, VerifierKey
 from hakari.log.roster import Roster
 from hakari.log.rosterfile import RosterFileInvalid, read_signed
 from hakari.mqtt import BrokerSettings
-from hakari.names import BadName, check_host, check_namespace
+from hakari.names import BadName, check_address, check_host, check_namespace
+from hakari.postgres import PostgresSettings, evidence_problem
+from ingest.receive.shards import ALL, Shards, ShardsInvalid
+from ingest.sources.settings import OwnLogTable, Source, source_problems
+from ingest.watch.alarm_settings import AlarmsTable, CheckTable, check_problems
 
 ROOM = "ingest"
 
@@ -34,19 +38,27 @@ class IngestSettingsInvalid(BadConfiguration):
 class IngestTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[ingest]`: the namespace, the stores, the cosigning key, and whose roster is trusted.
 
-    `view` is the file of the embedded readings view; it is left out where the table `[influxdb]` is given.
+    `evidence` is the evidence log's file; it is left out where the table `[postgresql]` is given. `view` is the file of
+    the embedded readings view; it is left out where the table `[influxdb]` is given.
     `cosigner_name` is the name of the key in `cosigner_key_file` as the roster has it, `owner_key` the text of
     the owner's public key. `alive_file` is rewritten while the room works, for `hakari ingest status`.
+    `shards` are those whose edges this worker takes: "all" with one session at the broker, else two hex digits and
+    ranges of them, as in "00-3f,80", with one session a shard (client id and user `ingest-00` and so on). `observe` is
+    host:port for /metrics, /healthz and /readyz, on an address that only supervisors reach; "" for none.
+    `outgoing` is the folder whose signed requests are sent to edges; "" sends none.
     """
 
     namespace: Text
-    evidence: Text
     cosigner_name: Text
     cosigner_key_file: Text
     owner_key: Text
     roster_file: Text
+    evidence: MaybeText = ""
     view: MaybeText = ""
     alive_file: MaybeText = ""
+    shards: Text = ALL
+    observe: MaybeText = ""
+    outgoing: MaybeText = ""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +68,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     broker: BrokerSettings
     clock: ClockTable = ClockTable()
     influxdb: InfluxSettings | None = None
+    postgresql: PostgresSettings | None = None
+    alarms: AlarmsTable = AlarmsTable()
+    check: list[CheckTable] = []
+    own_log: list[OwnLogTable] = []
+    source: list[Source] = []
 
 
 def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -71,10 +88,20 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
         raise IngestSettingsInvalid(f"{path}: [ingest].{error}") from error
     except NoteInvalid as error:
         raise IngestSettingsInvalid(f"{path}: [ingest].owner_key is not a public key: {error}") from error
-    if problem := given.clock.problem() or view_problem(ROOM, given.ingest.view, given.influxdb):
+    problem = evidence_problem(ROOM, given.ingest.evidence, given.postgresql)
+    if problem := problem or given.clock.problem() or view_problem(ROOM, given.ingest.view, given.influxdb):
         raise IngestSettingsInvalid(f"{path}: {problem}")
+    if problem := next(source_problems(given.own_log, given.source), ""):
+        raise IngestSettingsInvalid(f"{path}: {problem}")
+    for wrong in check_problems(given.check):
+        raise IngestSettingsInvalid(f"{path}: {wrong}")
     try:
         check_host(given.broker.host, "[broker].host")
+        if given.ingest.observe:
+            check_address(given.ingest.observe, "[ingest].observe")
+        Shards(given.ingest.shards)
+    except ShardsInvalid as error:
+        raise IngestSettingsInvalid(f"{path}: [ingest].{error}") from error
     except BadName as error:
         raise IngestSettingsInvalid(f"{path}: {error}") from error
     return given

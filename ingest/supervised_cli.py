@@ -11,11 +11,11 @@ import click
 from hakari.alive import check
 from hakari.cli.output import show
 from hakari.settings import beside
-from ingest.influx_access import secret
-from ingest.influx_access import set_up as set_up_influxdb
 from ingest.settings import IngestSettingsInvalid, load_settings
+from ingest.view.influx_access import secret
+from ingest.view.influx_access import set_up as set_up_influxdb
 
-SILENCE_LIMIT_S = 60.0
+SILENCE_LIMIT_S = 15.0  # three signs of life
 
 _config = click.option(
     "--config", default="ingest.toml", show_default=True, type=click.Path(path_type=Path), help="Settings file."

@@ -23,20 +23,27 @@ class Message(NamedTuple):
 class GivenReading(NamedTuple):
     """What a sender says of one point: UTC milliseconds, and the decimal number as text, never through a float.
 
-    `meter` and `point` are ours, after the source's declared mapping.
+    `meter` and `point` are ours, after the source's declared mapping; `where` tells people its place in the message
+    ("line 12, column kWh"), "" where it has none.
     """
 
     meter: str
     point: str
     t_ms: int
     value: str
+    where: str = ""
 
 
 class Parsed(NamedTuple):
-    """What a message holds: its readings, and one sentence for each part that cannot be one."""
+    """What a message holds: its readings, and one sentence for each part that cannot be one.
+
+    `unmapped` are sentences for kinds of parts that the mapping does not ask for: they come with every message, so
+    that each is recorded once and then counted.
+    """
 
     readings: list[GivenReading]
     refused: list[str]
+    unmapped: tuple[str, ...] = ()
 
 
 class Parser(Protocol):

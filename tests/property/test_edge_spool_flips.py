@@ -130,6 +130,12 @@ def _checked(messages: list[bytes], written: Written) -> bool:
     for message in messages:
         envelope = unseal(message)
         checkpoint = open_checkpoint(envelope.checkpoint, PUBLIC)
+        if envelope.leaf_hash:  # its body is gone, and the edge signs that it is (I11)
+            # A hash that was itself damaged does not give the signed root: ingest refuses it and says so.
+            if envelope.leaf_hash == leaf_hash(bodies[checkpoint.size - 1]):
+                roots[checkpoint.size] = checkpoint.root
+            told = True
+            continue
         leaf = decode(envelope.body)
         assert (leaf.epoch, leaf.i, checkpoint.origin.epoch) == (written.epoch, checkpoint.size - 1, written.epoch)
         assert bodies.setdefault(leaf.i, envelope.body) == envelope.body, "another leaf under a number that was used"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakari.names import Origin
-from ingest.health import MINUTE_MS
+from ingest.watch.health import MINUTE_MS
 from tests.unit.ingest_world import EDGE, SLOT, STEP_MS, configuration, roster_of
 from tests.unit.test_ingest_health import Room
 

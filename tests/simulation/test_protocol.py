@@ -20,9 +20,9 @@ from hakari.errors import DataProblem
 from hakari.log.tree import extend, root_of
 from hakari.names import Origin, batch_topic
 from hakari.wire import rows as wire_rows
-from ingest import protocol as ingest_protocol
-from ingest.inbox import Delivery
-from ingest.protocol import Outcome, Receiver
+from ingest.receive import protocol as ingest_protocol
+from ingest.receive.protocol import Outcome, Receiver
+from ingest.receive.source import Delivery
 from tests.simulation.world import EDGE_ID, NAMESPACE, Identity, World, keys
 
 FOUND = Path(__file__).parents[1] / "cases" / "protocol-seeds" / "case.toml"
@@ -154,7 +154,7 @@ def _without_i4(patch: pytest.MonkeyPatch) -> None:
 def _without_i5(patch: pytest.MonkeyPatch) -> None:
     place = Receiver._place
 
-    def trusting(self: Receiver, message: ingest_protocol._Message, now_ms: int) -> Outcome:
+    def trusting(self: Receiver, message: ingest_protocol.Message, now_ms: int) -> Outcome:
         head = self._log.head(message.origin)
         if message.i == head.size and not head.frozen:
             frontier = extend(head.frontier, head.size, message.leaf_hash)

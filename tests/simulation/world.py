@@ -29,9 +29,9 @@ from hakari.wire import rows as wire_rows
 from hakari.wire.configuration import Assembler, Meter, MeteringConfiguration, text_of
 from hakari.wire.envelope import inflate
 from hakari.wire.leaf import Block, Leaf, Sample, decode
-from ingest.inbox import Delivery
-from ingest.protocol import Receiver
-from ingest.worker import Worker
+from ingest.receive.protocol import Receiver
+from ingest.receive.source import Delivery
+from ingest.receive.worker import Worker
 
 NAMESPACE = "test.example"
 EDGE_ID = "plant-e1"

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple, Self
 
 from edge.spool import Spool
 from hakari.registers.reading import exact_value
-from hakari.store.evidence_sqlite import SqliteEvidenceLog
-from hakari.store.opened import open_view
+from hakari.store.evidence import EvidenceLog
+from hakari.store.opened import open_evidence, open_view
 from hakari.store.view import ReadingsView
 from hakari.wire.envelope import inflate
 from hakari.wire.leaf import Leaf, decode
@@ -256,9 +256,10 @@ class Chain:
 
     # what came out
 
-    def evidence(self) -> SqliteEvidenceLog:
+    def evidence(self) -> EvidenceLog:
         """The evidence log, read only."""
-        return SqliteEvidenceLog(self.folder / "evidence.db", read_only=True)
+        given = load_settings(self.layout.ingest_config, {})
+        return open_evidence(self.layout.ingest_config, given.ingest.evidence, given.postgresql, read_only=True)
 
     def view(self) -> ReadingsView:
         """The readings view that ingest feeds, read only."""

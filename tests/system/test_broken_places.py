@@ -90,7 +90,7 @@ def test_a_broker_that_comes_late_with_a_wrong_password_and_goes_away(tmp_path: 
         users = (tmp_path / "users").read_text()
         (tmp_path / "users").write_text(users.replace("solar-e1:", "solar-e2:"))
         listening(chain)
-        eventually("refused", links(chain, "solar-e1", "refused by the broker (user or password)"))
+        eventually("refused", links(chain, "solar-e1", "refused by the broker (user, password or certificate)"))
         eventually("the other works", links(chain, "boiler-e1", "connected"))
         size = signed(chain, "solar-e1")
         eventually("it goes on sampling", lambda: signed(chain, "solar-e1") > size)

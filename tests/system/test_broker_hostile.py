@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
+import socket
 import sqlite3
 import subprocess
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -14,8 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import paho.mqtt.client as paho
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from hakari.log.checkpoint import Checkpoint, sign_checkpoint
 from hakari.log.tree import leaf_hash, root_of
@@ -116,7 +120,7 @@ def hostile(forge: Forge) -> dict[str, Case]:
     }
 
 
-def test_what_cannot_be_taken_is_quarantined_with_its_reason(chain: Chain) -> None:
+def test_bad_input_26_29_30_what_cannot_be_taken_is_quarantined_with_its_reason(chain: Chain) -> None:
     forge = Forge(chain.folder, EDGE, 1000)
     first = forge.plain()
     before = _total(chain)
@@ -168,7 +172,7 @@ def test_a_message_of_the_limit_is_taken(chain: Chain) -> None:
         sender.settle(forge.plain(), 1100, 2)
 
 
-def test_a_huge_message_harms_nobody_else(chain: Chain) -> None:
+def test_bad_input_26_a_huge_message_harms_nobody_else(chain: Chain) -> None:
     huge = bytes(8 * BROKER_LIMIT_BYTES)
     forge = Forge(chain.folder, OTHER, 1200)
     with Sender(chain.layout, OTHER) as other:
@@ -179,7 +183,7 @@ def test_a_huge_message_harms_nobody_else(chain: Chain) -> None:
         other.settle(forge.plain(), 1200, 3)
 
 
-def test_signed_nonsense_is_kept_as_evidence_and_refused_in_the_view(chain: Chain) -> None:
+def test_bad_input_26_27_31_32_signed_nonsense_is_kept_as_evidence_and_refused_in_the_view(chain: Chain) -> None:
     epoch = 1300
     forge = Forge(chain.folder, EDGE, epoch)
     cfg, sent = forge.configure(one_meter(EDGE))
@@ -241,7 +245,7 @@ def _rows(chain: Chain, point: str, epoch: int) -> list[tuple[int, int]]:
         ).fetchall()
 
 
-def test_retained_messages_come_again_and_do_nothing(chain: Chain) -> None:
+def test_bad_input_33_retained_messages_come_again_and_do_nothing(chain: Chain) -> None:
     forge = Forge(chain.folder, EDGE, 1400)
     with Sender(chain.layout, EDGE) as sender:
         old = forge.plain()
@@ -261,6 +265,45 @@ def test_retained_messages_come_again_and_do_nothing(chain: Chain) -> None:
         assert "does not begin with version 1" in told["messages"][0]["reason"]
         sender.send(b"", retain=True)
     assert origin_of(chain, 1400)["size"] == 4
+
+
+def test_bad_input_35_a_forged_will_is_never_data(chain: Chain) -> None:
+    """A will is a message that a broker sends in a client's name: nothing but its signature makes it an edge's."""
+    forge = Forge(chain.folder, EDGE, 1450)
+    first = forge.plain()
+    with Sender(chain.layout, EDGE) as sender:
+        sender.settle(first, 1450, 1)
+    forged = Forge(Path(), EDGE, 1450, Ed25519PrivateKey.generate())
+    before = _total(chain)
+    taken = [will for will in (forged.plain(), b"offline") if _die_with(chain, will)]
+    if not taken:
+        pytest.skip("this broker lets nobody in who brings a will")
+    eventually("each will is quarantined", lambda: _total(chain) == before + len(taken))
+    with closing(chain.evidence()) as evidence:
+        assert {entry.payload for entry in evidence.quarantined(len(taken))} == set(taken)
+    assert origin_of(chain, 1450)["size"] == 1
+    with Sender(chain.layout, EDGE) as sender:
+        sender.settle(forge.plain(), 1450, 2)
+
+
+def _die_with(chain: Chain, will: bytes) -> bool:
+    """A client under the edge's name that loses its connection; whether the broker had taken its will."""
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2, client_id=EDGE, clean_session=True, protocol=MQTTProtocolVersion.MQTTv311
+    )
+    client.username_pw_set(EDGE, (chain.folder / f"{EDGE}.password").read_text().strip())
+    client.will_set(batch_topic(EDGE), will, qos=1)
+    ready = threading.Event()
+    client.on_connect = lambda *_: ready.set()
+    client.connect("127.0.0.1", chain.layout.broker_port, 60)
+    client.loop_start()
+    assert ready.wait(10)
+    connection = client.socket()
+    client._thread_terminate = True
+    if isinstance(connection, socket.socket):
+        connection.shutdown(socket.SHUT_RDWR)
+    client.loop_stop()
+    return connection is not None
 
 
 def test_two_ingests_on_one_evidence_log(chain: Chain) -> None:

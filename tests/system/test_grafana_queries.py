@@ -22,7 +22,7 @@ from grafana import alert_queries, build, flux, queries
 from grafana.alerts import ALERTS, RANGE_S
 from hakari.ledger.result import PeriodResult, decode
 from hakari.store.ledger_sql import SqlLedger
-from hakari.store.operations import EdgeHealth, EmissionsDay, PointDay, PointHealth
+from hakari.store.operations import AlarmPoint, EdgeHealth, EmissionsDay, PointDay, PointHealth
 from hakari.store.operations_influx import InfluxOperations
 from tests.system.chain import PLANTS, Chain, solar
 from tests.system.influx import TOKEN, InfluxServer
@@ -87,8 +87,14 @@ class Asked:
 
     def values(self, uid: str, name: str, site: str) -> list[str]:
         """What a dashboard's variable can be for the chosen plants."""
-        found = self.run(queries.Query(queries.INFLUXQL, variable(uid, name)["query"]), site=site)
-        return [row["value"] for series in found for row in series.rows]
+        asked = variable(uid, name)
+        found = self.run(queries.Query(queries.INFLUXQL, asked["query"]), site=site)
+        values = [row["value"] for series in found for row in series.rows]
+        if not asked["regex"]:
+            return values
+        # As Grafana does it: what the expression matches, each once.
+        part = re.compile(asked["regex"].strip("/"))
+        return list(dict.fromkeys(match[0] for value in values if (match := part.search(value))))
 
     def number(self, query: queries.Query, span: tuple[int, int] = SPAN, **chosen: str) -> float:
         """The one number that a query gives."""
@@ -230,23 +236,31 @@ def test_every_variable_has_its_values(world: World) -> None:
     for uid, board in build.dashboards().items():
         for variable in board["templating"]["list"]:
             if variable["type"] == "query":
-                found = world.asked.run(queries.Query(queries.INFLUXQL, variable["query"]), site="solar")
-                values[f"{uid} {variable['name']}"] = {row["value"] for series in found for row in series.rows}
+                values[f"{uid} {variable['name']}"] = set(world.asked.values(uid, variable["name"], "solar"))
     assert values["hakari-fleet site"] == values["hakari-plant-ja site"] == set(SITES)
     assert values["hakari-quality meter"] == {"inverter", "export"}
-    assert {value.rsplit("/")[-1] for value in values["hakari-plant register"]} == {"energy_import", "energy_export"}
-    assert "active_power" in {value.rsplit("/")[-1] for value in values["hakari-plant gauge"]}
+    assert values["hakari-plant register"] == {"energy_import", "energy_export"}
+    assert "active_power" in values["hakari-plant gauge"]
     assert not values["hakari-plant gauge"] & values["hakari-plant register"]
+
+
+def points(found: list[Series]) -> set[str]:
+    """The points that a query of readings tells of, a series each."""
+    named = [{row["point"] for row in series.rows} for series in found]
+    assert all(len(one) == 1 for one in named)
+    return set().union(*named)
 
 
 def test_all_registers_are_counters_and_no_gauge(world: World) -> None:
     asked = world.asked
     for site in (".*", "solar"):
-        counters = set(asked.values("hakari-plant", "register", site))
+        kind = queries.tag_values(queries.HEALTH, "point", queries.OF_SITE, "\"kind\" = 'counter'")
+        found = asked.run(queries.Query(queries.INFLUXQL, kind), site=site)
+        counters = {row["value"] for series in found for row in series.rows}
         assert counters
-        for query in (queries.good(queries.REGISTERS, "last"), queries.energy()):
-            assert {one.tags["point"] for one in asked.run(query, site=site)} == counters
-    assert asked.run(queries.falls()) == [], "no register fell: voltages and powers do all the time"
+        for query in (flux.good(flux.REGISTERS, "last"), flux.energy()):
+            assert points(asked.run(query, site=site)) == counters
+    assert asked.run(flux.falls()) == [], "no register fell: voltages and powers do all the time"
 
 
 def test_the_fleet_tells_who_is_there(world: World) -> None:
@@ -345,12 +359,16 @@ def test_a_day_is_the_difference_of_the_registers_that_the_chain_holds(world: Wo
     registers = world.chain.registers(point)
     day = (START_MS, START_MS + DAY_MS)
     raw = Decimal(registers[day[1]]) - Decimal(registers[day[0]])
-    rises = [one for one in world.asked.run(queries.energy(), day, site="solar") if one.tags["point"] == point]
-    assert sum(row["sum"] for row in rises[0].rows) == pytest.approx(float(raw), rel=1e-9)
+    rises = {
+        row["_time"]: float(row["_value"])
+        for series in world.asked.run(flux.energy(), day, site="solar", meter="export", register="energy_export")
+        for row in series.rows
+    }
+    assert sum(rises.values()) == pytest.approx(float(raw), rel=1e-9)
     noon_ms = START_MS + DAY_MS // 2
-    [bar] = [row["sum"] for row in rises[0].rows if row["time"] // 1_000_000 // HOUR_MS * HOUR_MS == noon_ms]
+    bar = rises[f"{rfc(noon_ms).removesuffix('Z')}.001Z"]
     assert bar == pytest.approx(float(Decimal(registers[noon_ms + HOUR_MS]) - Decimal(registers[noon_ms])), rel=1e-9)
-    assert max(row["time"] for row in rises[0].rows) < day[1] * 1_000_000, "midnight's step is of the day before"
+    assert max(rises) < rfc(day[1]), "midnight's step is of the day before"
     [(shown, unit)] = [
         (row["amount"], series.tags["unit"])
         for series in world.asked.run(queries.days(queries.DAY, "amount", "point", "unit"), day, site="solar")
@@ -362,13 +380,19 @@ def test_a_day_is_the_difference_of_the_registers_that_the_chain_holds(world: Wo
 
 
 def test_a_point_that_was_chosen_by_name_is_the_only_one_shown(world: World) -> None:
-    """Grafana escapes the slashes of a name where it puts it into an expression."""
-    register, gauge = r"solar-e1\/export\/energy_export", r"(solar-e1\/export\/active_power)"
-    for query in (queries.good(queries.REGISTERS, "last"), queries.energy()):
-        found = world.asked.run(query, register=register)
-        assert [one.tags["point"] for one in found] == ["solar-e1/export/energy_export"]
-    [one] = world.asked.run(queries.good(queries.GAUGES, "mean"), gauge=gauge)
-    assert one.tags["point"] == "solar-e1/export/active_power"
+    for query in (flux.good(flux.REGISTERS, "last"), flux.energy()):
+        found = world.asked.run(query, site="solar", meter="export", register="energy_export")
+        assert points(found) == {"solar-e1/export/energy_export"}
+    found = world.asked.run(flux.good(flux.GAUGES, "mean"), site="solar", meter="export", gauge="(active_power)")
+    assert points(found) == {"solar-e1/export/active_power"}
+
+
+def test_a_gap_in_the_readings_is_a_gap_in_the_panel(world: World) -> None:
+    """The silent meter's last hours are windows without a value, not a line to the next one."""
+    found = world.asked.run(flux.good(flux.REGISTERS, "last"), site="boiler", meter="aux", register="energy_import")
+    values = {row["_time"]: row["_value"] for series in found for row in series.rows}
+    assert values[rfc(START_MS + DAY_MS)] != ""
+    assert values[rfc(NOW_MS // HOUR_MS * HOUR_MS)] == ""
 
 
 def test_completeness_is_that_of_the_slots(world: World) -> None:
@@ -411,12 +435,12 @@ def test_a_day_with_a_dead_register_is_not_whole(world: World) -> None:
 def test_readings_by_quality_count_every_row(world: World) -> None:
     good = world.asked.run(queries.of_quality(0), site="boiler")
     bad = world.asked.run(queries.of_quality(2), site="boiler")
-    counted = sum(row["count"] for series in good + bad for row in series.rows)
+    counted = sum(row["sum"] for series in good + bad for row in series.rows)
     [[whole]] = [one.rows for one in world.asked.run(queries.Query(
-        queries.INFLUXQL, 'SELECT count("raw") FROM "reading" WHERE $timeFilter AND "site" = \'boiler\''
+        queries.INFLUXQL, 'SELECT count(/[.]raw$/) FROM "reading" WHERE $timeFilter AND "site" = \'boiler\''
     ))]  # fmt: skip
-    assert counted == whole["count"]
-    silent = [row["time"] for series in bad for row in series.rows if row["count"]]
+    assert counted == sum(count or 0 for name, count in whole.items() if name != "time")
+    silent = [row["time"] for series in bad for row in series.rows if row["sum"]]
     assert silent
     assert min(silent) >= ms(SILENT_FROM) * 1_000_000
 
@@ -434,6 +458,11 @@ class Written:
 
     def minute(self, points: list[PointHealth], edges: list[EdgeHealth]) -> None:
         self._operations.put_health(NOW_MS, points, edges)
+        self._operations.close()
+
+    def alarms(self, *minutes: list[AlarmPoint]) -> None:
+        for k, alarms in enumerate(reversed(minutes)):
+            self._operations.put_health(NOW_MS - 60_000 * k, [], [], [], alarms)
         self._operations.close()
 
     def days(self, points: list[PointDay], projects: list[EmissionsDay]) -> None:
@@ -506,6 +535,19 @@ def test_a_view_that_lags_and_an_edge_with_two_histories(influxd: InfluxServer, 
     assert asked.alarm(alert_queries.edge_number("epochs_unapproved"))["c-e2"] == 2.0
     assert asked.number(flux.edges("behind", "sum")) == 400
     assert flux.RANKS[int(asked.number(flux.edges("state", "max"), site="c"))] == "frozen"
+
+
+def test_the_alarms_that_stand_are_listed_and_cleared_ones_are_not(influxd: InfluxServer, tmp_path: Path) -> None:
+    written = Written(influxd, tmp_path, "alarms")
+    disk = AlarmPoint("disk", "critical", "", "", "", 1, 7, 1_000, "5 %", "nearly full", "残量不足")
+    clock = AlarmPoint("clock", "warning", "a-b-e1", "", "a-b-e1", 1, 8, 2_000, "", "clock", "時計")
+    gone = clock._replace(kind="pair", number=9)
+    written.alarms([disk, clock, gone], [disk, clock, gone._replace(active=0)])
+    [table] = written.asked.run(flux.alarm_lines(), (NOW_MS - 3_600_000, NOW_MS + 1000))
+    assert [(row["number"], row["kind"], row["english"], row["japanese"]) for row in table.rows] == [
+        ("8", "clock", "clock", "時計"),
+        ("7", "disk", "nearly full", "残量不足"),
+    ]
 
 
 def test_a_fault_in_a_query_is_seen_here(influxd: InfluxServer) -> None:

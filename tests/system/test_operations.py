@@ -157,7 +157,7 @@ def test_a_bucket_made_again_is_filled_without_a_restart(tmp_path: Path, influxd
         room.clock.tick(begin_ms)
 
         def rows() -> int:
-            found = influxd.influxql(room.bucket, "SELECT count(raw) FROM reading")
+            found = influxd.influxql(room.bucket, "SELECT count(leaf) FROM reading")
             return int(found[0]["values"][0][1]) if found else 0
 
         eventually("the view is whole", lambda: rows() == 300)

@@ -24,7 +24,7 @@ from typing import Any, Self
 import pytest
 
 from hakari.cli.installation import set_up
-from ingest.influx_access import TOKEN_FILE
+from ingest.view.influx_access import TOKEN_FILE
 from simulate.layout import argv, call, free_ports
 from simulate.processes import Processes
 from tests.system import forge

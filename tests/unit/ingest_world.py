@@ -15,7 +15,7 @@ from hakari.names import Origin
 from hakari.registers.profile import Point, Profile
 from hakari.store.evidence import StoredLeaf
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
-from hakari.store.operations import EdgeHealth, EmissionsDay, PointDay, PointHealth
+from hakari.store.operations import AlarmPoint, EdgeHealth, EmissionsDay, MeterHealth, PointDay, PointHealth
 from hakari.wire.configuration import Meter, MeteringConfiguration, parts_of, sha256_of, text_of
 from hakari.wire.envelope import deflate
 from hakari.wire.leaf import Block, Leaf, Sample, Sync, encode
@@ -129,10 +129,20 @@ class Minutes:
     def __init__(self) -> None:
         self.points: dict[int, list[PointHealth]] = {}
         self.edges: dict[int, list[EdgeHealth]] = {}
+        self.meters: dict[int, list[MeterHealth]] = {}
+        self.alarms: dict[int, list[AlarmPoint]] = {}
         self.days: list[tuple[list[PointDay], list[EmissionsDay]]] = []
 
-    def put_health(self, t_ms: int, points: Sequence[PointHealth], edges: Sequence[EdgeHealth]) -> None:
+    def put_health(
+        self,
+        t_ms: int,
+        points: Sequence[PointHealth],
+        edges: Sequence[EdgeHealth],
+        meters: Sequence[MeterHealth] = (),
+        alarms: Sequence[AlarmPoint] = (),
+    ) -> None:
         self.points[t_ms], self.edges[t_ms] = list(points), list(edges)
+        self.meters[t_ms], self.alarms[t_ms] = list(meters), list(alarms)
 
     def put_days(self, points: Sequence[PointDay], projects: Sequence[EmissionsDay]) -> None:
         self.days.append((list(points), list(projects)))

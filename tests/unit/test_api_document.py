@@ -32,7 +32,8 @@ def test_every_operation_is_named_described_and_tagged(document: Any) -> None:
     found = {operation["operationId"]: operation for _, operation in operations(document)}
     assert set(found) == {
         "project_list", "project_get", "period_list", "period_get", "period_pack", "reading_list",
-        "leaf_get", "leaf_body", "version_get", "health_live", "health_ready",
+        "leaf_get", "leaf_body", "quarantine_list", "quarantine_get", "quarantine_payload", "quarantine_release",
+        "quarantine_discard", "decision_list", "version_get", "health_live", "health_ready",
     }  # fmt: skip
     for operation in found.values():
         assert operation["summary"]

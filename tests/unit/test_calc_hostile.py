@@ -34,7 +34,7 @@ from hakari.pack.writer import write_into
 from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.envelope import deflate
 from hakari.wire.leaf import Carried, Leaf, Sample, Sync, encode
-from ingest.feed import Feeder
+from ingest.view.feed import Feeder
 from tests.unit import calc_world as w
 
 JULY = "plant-2016-07"

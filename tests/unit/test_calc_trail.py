@@ -17,7 +17,7 @@ from hakari.ledger.result import PeriodResult, decode
 from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.configuration import UNPROVEN, Meter, MeteringConfiguration, parts_of, sha256_of, text_of
 from hakari.wire.leaf import Event
-from ingest.feed import Feeder
+from ingest.view.feed import Feeder
 from tests.unit import calc_world as w
 
 JULY = "plant-2016-07"

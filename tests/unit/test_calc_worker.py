@@ -35,7 +35,7 @@ from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.leaf import Carried, LeafMalformed
 from hakari.wire.leaf import decode as leaf_decode
 from hakari.wire.rows import Configurations, Row, derive
-from ingest.feed import Feeder
+from ingest.view.feed import Feeder
 from tests.unit import calc_world as w
 
 JULY = "plant-2016-07"

@@ -26,7 +26,7 @@ from edge import settings as edge_settings
 from hakari.cli import root as cli
 from hakari.cli.installation import set_up
 from ingest import settings as ingest_settings
-from ingest.influx_access import RIGHTS, TOKEN_FILE
+from ingest.view.influx_access import RIGHTS, TOKEN_FILE
 from simulate.plant import load_plant
 from tests.system.composed import DOCKERFILE, FILE, ROOT, Service, environ_of, loaded, services
 

@@ -15,11 +15,11 @@ from hakari.log.keyfile import public_bytes
 from hakari.log.roster import ApprovedEpoch, EdgeKey, Roster
 from hakari.log.tree import extend, leaf_hash, root_of
 from hakari.names import Origin
-from hakari.store.evidence import StoredLeaf
+from hakari.store.evidence import EvidenceLog, StoredLeaf
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.wire.envelope import EnvelopeMalformed, deflate, inflate
 from hakari.wire.leaf import Leaf, Sync, encode
-from ingest.fsck import Report, fsck
+from ingest.evidence.fsck import Report, fsck
 
 EDGE = "sola-e1"
 FIRST = Origin("plant.example", EDGE, 1700)
@@ -36,7 +36,7 @@ def leaf(origin: Origin, i: int) -> Leaf:
     return Leaf(1, origin.edge_id, origin.epoch, i, salt, "0123456789abcdef", i, i, Sync("lockstep"), "", "hakari")
 
 
-def store(log: SqliteEvidenceLog, origin: Origin, body: bytes, key: Ed25519PrivateKey = KEY) -> None:
+def store(log: EvidenceLog, origin: Origin, body: bytes, key: Ed25519PrivateKey = KEY) -> None:
     with log.transaction():
         head = log.head(origin)
         digest = leaf_hash(body)
@@ -180,3 +180,17 @@ def test_signed_garbage_and_foreign_leaves_are_named(log: SqliteEvidenceLog) -> 
     assert [number for number, _ in problems] == [SIZE, SIZE + 1]
     assert "leaf body is not a leaf" in problems[0][1]
     assert problems[1][1] == "its body says it is sola-e1 1800/2"
+
+
+def test_a_key_holds_up_to_the_place_where_the_roster_ends_it(tmp_path: Path) -> None:
+    other = base64.b64encode(public_bytes(STRANGER)).decode()
+    keys = [EdgeKey(EDGE, PUBLIC, 0, 0, 1700, 4), EdgeKey(EDGE, other, 1700, 4)]
+    rotated = Roster("plant.example", 1, keys, [ApprovedEpoch(EDGE, 1700)])
+    opened = SqliteEvidenceLog(tmp_path / "rotated.db")
+    for i in range(5):
+        store(opened, FIRST, encode(leaf(FIRST, i)), KEY if i < 3 else STRANGER)  # size 4 is the new key's first
+    assert report(opened, rotated).problem_count == 0
+    assert [problem.leaf for problem in report(opened).problems] == [3, 4]
+    store(opened, FIRST, encode(leaf(FIRST, 5)), KEY)
+    assert [problem.leaf for problem in report(opened, rotated).problems] == [5]
+    opened.close()

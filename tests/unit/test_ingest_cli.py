@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,22 @@ def test_absent_evidence_is_not_made_by_looking_for_it(config: Path) -> None:
 def test_environment_overrides_the_file(config: Path) -> None:
     given = load_settings(config, {"HAKARI_INGEST__BROKER__PORT": "1884"})
     assert given.broker.port == 1884
+
+
+def test_one_bad_number_among_several_keeps_no_other_from_being_decided(config: Path) -> None:
+    done = hakari(config, "quarantine", "discard", "99", "1", "--who", "An Operator", "--why", "a port scan", "--json")
+    assert done.returncode == REFUSED
+    said = json.loads(done.stdout)
+    assert [one["subject"] for one in said["records"]] == ["1"]
+    assert [one["message"] for one in said["failed"]] == [99]
+    assert "1 of 2 messages stay as they are: quarantine has no message 99" in done.stderr
+    (record,) = json.loads(hakari(config, "quarantine", "records", "--json").stdout)["records"]
+    assert record["subject"] == "1"
+
+
+def test_the_sign_of_a_worker_that_was_killed_is_believed_for_three_beats_alone(config: Path) -> None:
+    config.write_text(SETTINGS.replace("[broker]", 'alive_file = "alive"\n[broker]'))
+    for age_s, code in ((10, 0), (17, NOT_REACHABLE)):
+        sign = {"at_s": time.time() - age_s, "trouble": "", "without": ""}
+        (config.parent / "alive").write_text(json.dumps(sign))
+        assert hakari(config, "ingest", "status").returncode == code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,8 @@ from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.configuration import parts_of, sha256_of
 from hakari.wire.leaf import Carried, encode
 from hakari.wire.rows import MAX_FUTURE_MS, Row
-from ingest.feed import STEP_LEAVES, EvidenceIncomplete, Fed, Feeder
+from ingest.view.compare import compare
+from ingest.view.feed import STEP_LEAVES, EvidenceIncomplete, Fed, Feeder
 from tests.unit.ingest_world import EDGE, FIRST, FOREVER, OTHER, SECOND, SLOT, STEP_MS, Plant, configuration
 
 
@@ -187,6 +189,25 @@ def test_evidence_restored_from_a_backup_is_reported_and_waited_for(
     plant.sample(FIRST, cfg, 3)
     view.write(EDGE, 1700, 9, [], [])
     assert Feeder(evidence, view).catch_up() == Fed(0, 0, 0, (FIRST,), done=True)
+
+
+@pytest.mark.parametrize("otherwise", [False, True], ids=["as they were", "otherwise, by a second device"])
+def test_leaves_that_come_back_after_a_restore_need_no_rebuild_unless_they_are_others(
+    evidence: SqliteEvidenceLog, view: SqliteReadingsView, tmp_path: Path, *, otherwise: bool
+) -> None:
+    before = Plant(evidence)
+    before.sample(FIRST, before.configure(FIRST, configuration(EDGE)), 10)
+    Feeder(evidence, view).catch_up()
+    with closing(SqliteEvidenceLog(tmp_path / "restored.db")) as restored:
+        plant, feeder = Plant(restored), Feeder(restored, view)
+        cfg = plant.configure(FIRST, configuration(EDGE))
+        plant.sample(FIRST, cfg, 4)
+        assert feeder.catch_up().ahead == (FIRST,)
+        plant.counter += 1000 * otherwise
+        plant.sample(FIRST, cfg, 8, SLOT + 4 * STEP_MS)
+        assert feeder.catch_up() == Fed(2, 2, 0, (), done=True)
+        found = compare(restored, view, lambda _: None)
+        assert bool(found.day_count) is otherwise
 
 
 def test_hole_in_the_evidence_stops(evidence: SqliteEvidenceLog, view: SqliteReadingsView) -> None:

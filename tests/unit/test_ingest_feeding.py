@@ -13,17 +13,18 @@ import pytest
 
 from hakari.influxdb import InfluxSettings
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
-from hakari.store.operations import EdgeHealth, PointHealth
+from hakari.store.operations import AlarmPoint, EdgeHealth, MeterHealth, PointHealth
 from hakari.store.view import Refusal, ViewUnavailable
 from hakari.store.view_influx import InfluxReadingsView
 from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.rows import Row
-from ingest import feeding as module
 from ingest import run
-from ingest.feed import EvidenceIncomplete
-from ingest.feeding import FIRST_RETRY_S, MAX_ASKED_RETRY_S, MAX_RETRY_S, Health, Outage
-from ingest.health import MINUTE_MS
 from ingest.run import FeedingThread
+from ingest.view import feeding as module
+from ingest.view.feed import EvidenceIncomplete
+from ingest.view.feeding import FIRST_RETRY_S, MAX_ASKED_RETRY_S, MAX_RETRY_S, Outage
+from ingest.watch.health import MINUTE_MS
+from ingest.watch.minutes import Health
 from tests.unit.ingest_world import EDGE, FIRST, OTHER, SLOT, STEP_MS, Minutes, Plant, configuration, roster_of
 
 WAIT_S = 30.0
@@ -267,10 +268,17 @@ class Deaf(Minutes):
 
     reason = "no answer"
 
-    def put_health(self, t_ms: int, points: Sequence[PointHealth], edges: Sequence[EdgeHealth]) -> None:
+    def put_health(
+        self,
+        t_ms: int,
+        points: Sequence[PointHealth],
+        edges: Sequence[EdgeHealth],
+        meters: Sequence[MeterHealth] = (),
+        alarms: Sequence[AlarmPoint] = (),
+    ) -> None:
         if self.reason:
             raise ViewUnavailable(self.reason)
-        super().put_health(t_ms, points, edges)
+        super().put_health(t_ms, points, edges, meters, alarms)
 
 
 def test_health_that_cannot_be_written_keeps_nothing_else_waiting(
@@ -289,8 +297,12 @@ def test_health_that_cannot_be_written_keeps_nothing_else_waiting(
         eventually(world.level)
     deaf.reason = ""
     eventually(lambda: SLOT + 5 * MINUTE_MS in deaf.points)
-    # What was stored since would make the minutes before look better than they were.
-    assert set(deaf.points) <= {SLOT + 4 * MINUTE_MS, SLOT + 5 * MINUTE_MS}
+    # Every minute says what was known at its time: what was stored since would make it look better than it was.
+    assert sorted(deaf.points) == [SLOT + k * MINUTE_MS for k in range(6)]
+    assert [deaf.edges[SLOT + k * MINUTE_MS][0].leaves for k in range(6)] == sorted(
+        deaf.edges[SLOT + k * MINUTE_MS][0].leaves for k in range(6)
+    )
+    assert deaf.edges[SLOT][0].leaves < deaf.edges[SLOT + 5 * MINUTE_MS][0].leaves
     assert feeding.stop()
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 

@@ -18,10 +18,11 @@ from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.configuration import parse, text_of
 from hakari.wire.leaf import encode
 from hakari.wire.rows import Row
-from ingest.feed import Feeder
-from ingest.feeding import Health
-from ingest.health import DAY_MS, MINUTE_MS, expected_edges, shown_value
-from ingest.standing import Standings
+from ingest.view.feed import Feeder
+from ingest.watch.health import MINUTE_MS, expected_edges, shown_value
+from ingest.watch.minutes import Health
+from ingest.watch.seen import DAY_MS
+from ingest.watch.standing import Standings
 from tests.unit.ingest_world import EDGE, FIRST, OTHER, SECOND, SLOT, STEP_MS, Minutes, Plant, configuration, roster_of
 
 MAIN, SPARE = f"{EDGE}/main/energy", f"{EDGE}/spare/energy"
@@ -90,7 +91,7 @@ def test_a_living_point(room: Room) -> None:
         EDGE, "main", MAIN, "counter", 61.0, 61.0, LIMIT_S, 0.0, 0, 1.0, 100.0 + DAY_SLOTS - 1, "ok"
     )
     edge = room.edge(last_ms + 61_000)
-    assert edge == EdgeHealth(EDGE, 61.0, LIMIT_S, 0.0, DAY_SLOTS + 1, 0, 0, 0, "ok")
+    assert edge == EdgeHealth(EDGE, 61.0, LIMIT_S, 0.0, DAY_SLOTS + 1, 0, 0, 0, "ok", 0.0, 0)
 
 
 def test_a_silent_meter_beside_a_living_one_grows_older_every_minute(room: Room) -> None:

@@ -16,7 +16,7 @@ from hakari.names import Origin, batch_topic
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.wire.envelope import seal
 from hakari.wire.leaf import Event
-from ingest.protocol import PENDING_LEAVES, Receiver
+from ingest.receive.protocol import PENDING_LEAVES, Receiver
 from tests.simulation.world import CONFIGURATION, EDGE_ID, NAMESPACE, keys
 
 TOPIC = batch_topic(EDGE_ID)
@@ -61,7 +61,7 @@ def words(evidence: SqliteEvidenceLog, receiver: Receiver, *messages: bytes, top
         return [one.word for message in messages for one in receiver.receive(topic, message, 1)]
 
 
-def test_order_duplicates_and_gaps(evidence: SqliteEvidenceLog, receiver: Receiver) -> None:
+def test_bad_input_28_order_duplicates_and_gaps(evidence: SqliteEvidenceLog, receiver: Receiver) -> None:
     disk = Disk()
     disk.grow(3)
     message = disk.message

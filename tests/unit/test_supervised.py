@@ -14,7 +14,7 @@ from calc.cli import calc
 from hakari.alive import Alive, NotAlive
 from hakari.errors import BadConfiguration
 from ingest.cli import ingest, view
-from ingest.influx_access import InfluxAway, SecretUnusable
+from ingest.view.influx_access import InfluxAway, SecretUnusable
 from simulate.layout import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,8 +17,8 @@ from hakari.errors import BAD_CONFIGURATION, DATA_PROBLEM, NOT_REACHABLE
 from hakari.store.view import ViewDay
 from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.rows import Row
-from ingest.compare import MAX_DAYS_LOOKED_INTO, compare, difference
-from ingest.feed import Feeder
+from ingest.view.compare import MAX_DAYS_LOOKED_INTO, compare, difference
+from ingest.view.feed import Feeder
 from simulate.layout import free_ports
 from tests.unit import calc_world as w
 

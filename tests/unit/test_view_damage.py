@@ -13,7 +13,7 @@ from hakari.store import blocks
 from hakari.store.days import DAY_MS, columns_of
 from hakari.store.view_sqlite import SqliteReadingsView, ViewStoreFailed
 from hakari.wire.rows import Row
-from ingest.feed import Feeder
+from ingest.view.feed import Feeder
 from tests.unit import calc_world as w
 from tests.unit.test_view_cli import hakari, settings
 

@@ -20,8 +20,8 @@ from hakari.store.days import DAY_MS, fell
 from hakari.store.evidence_sqlite import SqliteEvidenceLog
 from hakari.store.view_sqlite import SqliteReadingsView
 from hakari.wire.rows import Row, once
-from ingest.view_cli import view as view_command
-from ingest.view_total import LOOK_BACK_MS, PointUnknown, period_total
+from ingest.view.view_cli import view as view_command
+from ingest.view.view_total import LOOK_BACK_MS, PointUnknown, period_total
 from tests.unit.ingest_world import FIRST, SETTINGS, Plant, configuration
 
 EDGE = "sola-e1"

@@ -26,6 +26,7 @@ from hakari.wire.rows import (
     once,
     rows_of_leaf,
 )
+from hakari.wire.wide import Row, Rows, Shape, Wide
 
 EDGE = "sola-e1"
 SLOT = 1_467_356_400_000
@@ -279,3 +280,17 @@ def test_carried_leaf_that_is_not_what_it_says_is_refused() -> None:
         assert len(refusals) == 1
         assert refusals[0].startswith("carried leaf ")
         assert reason in refusals[0]
+
+
+def test_rows_kept_wide_are_the_same_rows() -> None:
+    shape = Shape("sola-e1", "m", ("a", "b"), ("u16", "f32"), (-1, 0), (0, 1), ("", "late"))
+    wide = Wide(shape, 5, 7, 3, "boot", 9, (4, 1))
+    first = Row("sola-e1/m/a", 5, "u16", 4, -1, 0, "", 7, 3, "boot", 9)
+    second = Row("sola-e1/m/b", 5, "f32", 1, 0, 1, "late", 7, 3, "boot", 9)
+    other = first._replace(point="sola-e1/n/a")
+    rows = Rows([wide, other])
+    assert (len(rows), list(rows), rows[1], rows[:2]) == (3, [first, second, other], second, [first, second])
+    assert rows == [first, second, other]
+    assert rows != [first, second]
+    assert list(rows.among({"sola-e1/m/b", "sola-e1/n/a"})) == [second, other]
+    assert list(rows.among({})) == []

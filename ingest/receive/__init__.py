@@ -1,0 +1,1 @@
+"""Leaves from the broker into the evidence log: sessions, shards, the protocol, one commit a group."""
