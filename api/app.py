@@ -1,4 +1,4 @@
-"""The application: routes over the ports that it is given. It computes nothing and writes nothing."""
+"""The application: routes over the ports that it is given. It computes nothing; it writes what an operator asks for."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from fastapi import FastAPI
 
 import hakari
-from api import leaves, meta, pages, periods, problems, projects, readings
+from api import leaves, meta, pages, periods, problems, projects, quarantine, readings
 from api.documented import DocumentedApi
 from api.headers import AnswerHeaders, ContentTags
 from api.packs import Packs
 from api.sources import Sources
 from api.statements import StatementKeys
 from hakari.ledger.port import Ledger
-from hakari.store.evidence import EvidenceLog
+from hakari.store.evidence import Decision, EvidenceLog
 from hakari.store.view import ReadingsView
 
 DESCRIPTION = (
@@ -29,6 +29,7 @@ TAGS = [
     {"name": "periods", "description": "Totals of a month or year, and the origin of every input."},
     {"name": "readings", "description": "Readings of a metering point, exact, with their quality."},
     {"name": "leaves", "description": "Signed evidence, byte for byte."},
+    {"name": "quarantine", "description": "What could not be taken, with its reason, and what was decided about it."},
     {"name": "server", "description": "Version and health; no token needed."},
 ]
 
@@ -40,11 +41,13 @@ def create_app(
     clock_ms: Callable[[], int],
     statement_keys: StatementKeys,
     pack_dir: Path | None = None,
+    decide: Callable[[Decision], None] | None = None,
 ) -> FastAPI:
     """The API over these ports.
 
     `clock_ms` gives machine time in UTC milliseconds, `statement_keys` the keys whose statements are believed;
-    `pack_dir` holds the evidence packs.
+    `pack_dir` holds the evidence packs; `decide` records what an operator asks for of the quarantine, None where
+    this server takes no decisions.
 
     Every route runs on the event loop, so that a store is used by one thread at a time.
     """
@@ -58,9 +61,9 @@ def create_app(
         redoc_url=None,
         license_info={"name": "Apache-2.0"},
     )
-    app.state.sources = Sources(ledger, view, evidence, clock_ms, statement_keys, Packs(pack_dir))
+    app.state.sources = Sources(ledger, view, evidence, clock_ms, statement_keys, Packs(pack_dir), decide)
     problems.install(app)
-    for module in (projects, periods, readings, leaves, meta, pages):
+    for module in (projects, periods, readings, leaves, quarantine, meta, pages):
         app.include_router(module.router)
     app.add_middleware(ContentTags)
     app.add_middleware(problems.BodyLimit)

@@ -14,7 +14,7 @@ from api.settings import read
 from hakari.cli.output import json_text, show, table
 from hakari.errors import BadConfiguration, Refused
 from hakari.ledger.port import LedgerRefused
-from hakari.ledger.types import ALL_PROJECTS, TokenRecord, check_id
+from hakari.ledger.types import ALL_PROJECTS, Role, TokenRecord, check_id
 from hakari.period import time_text
 from hakari.store.ledger_sql import SqlLedger
 
@@ -71,12 +71,12 @@ def token() -> None:
 
 @token.command("create")
 @_config
-@click.option("--role", type=click.Choice(["verifier"]), default="verifier", show_default=True)
+@click.option("--role", type=click.Choice(["verifier", "operator"]), default="verifier", show_default=True)
 @click.option("--project", "projects", multiple=True, required=True, help="A project id, or * for all; repeatable.")
 @click.option("--days", type=click.IntRange(1, MAX_DAYS), default=90, show_default=True, help="Valid for so long.")
 @click.option("--name", default=None, help="To revoke it by; made up where it is not given.")
 @_json
-def create(config: Path, role: str, projects: tuple[str, ...], days: int, name: str | None, as_json: bool) -> None:
+def create(config: Path, role: Role, projects: tuple[str, ...], days: int, name: str | None, as_json: bool) -> None:
     """Make a token and print it, this once."""
     secret = new_token()
     digest = hash_of(secret)
@@ -84,7 +84,7 @@ def create(config: Path, role: str, projects: tuple[str, ...], days: int, name: 
     record = TokenRecord(
         token_sha256=digest,
         name=_checked_name(f"{role}-{digest[:8]}" if name is None else name),
-        role="verifier",
+        role=role,
         projects=tuple(one if one == ALL_PROJECTS else check_id(one, "project id") for one in projects),
         created_ms=now,
         expires_ms=now + days * DAY_MS,

@@ -105,6 +105,8 @@ async def leaf_body(sources: FromSources, caller: FromCaller, edge_id: EdgeId, e
 def _visible(sources: Sources, caller: FromCaller, edge_id: str, epoch: int, i: int) -> _Found:
     for origin in origins_of(sources, caller, edge_id):
         stored = sources.evidence.leaf(origin, i) if origin.epoch == epoch else None
+        if stored is not None and not stored.deflated:
+            raise not_found(f"the body of leaf {edge_id} {epoch}/{i}, forgone by a recorded decision,")
         if stored is not None:
             body = inflate(stored.deflated)
             if leaf_hash(body) != stored.leaf_hash:

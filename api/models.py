@@ -199,6 +199,7 @@ class Input(Answer):
     expected_slots: int
     equipment: str = Field(description="What it was measured for; empty for a methodology without equipment.")
     energised_above: str = Field(description="The threshold of energised hours; empty for a register.")
+    origin: str = Field(description="Empty where an edge measured; else received, imported or declared.")
 
 
 class Vintage(Totals):
@@ -261,6 +262,24 @@ class PointEvidence(Answer):
     unrecorded: str = Field(description="What is listed as commissioned without a signed record; empty where none is.")
 
 
+class Given(Answer):
+    """What gave readings of a point that no edge measured, as a signed event tells."""
+
+    point: str
+    origin: str
+    way: str = Field(description="person, folder, or empty where they came over MQTT.")
+    who: str
+    why: str
+    name: str = Field(description="The file.")
+    sha256: str
+    document: str
+    document_sha256: str
+    imported: TimeText | None
+    epoch: int
+    leaf: int
+    left_out: int = Field(description="How many more there are beside those told.")
+
+
 class Line(Answer):
     """Something that a verifier must see: a gap, a wrap, a cap."""
 
@@ -305,6 +324,7 @@ class PeriodDetail(PeriodSummary):
     refusals: list[str] = Field(description="Why it cannot be locked.")
     equipment: list[Equipment] = Field(description="The equipment register; the totals are its sum.")
     evidence: list[PointEvidence] = Field(description="What the edges' logs say of each point beside readings.")
+    given: list[Given] = Field(description="What gave readings that no edge measured; empty where edges measured all.")
     statement: str = Field(description="The signed statement of a locked period, else empty.")
 
 

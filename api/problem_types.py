@@ -91,6 +91,50 @@ TYPES: dict[str, ProblemType] = {
             "ヘッダーを外すか、/docs にある形式を指定してください。",
         ),
     ),
+    "key-missing": ProblemType(
+        400,
+        Words(
+            "Idempotency-Key missing",
+            "A request that changes something has no Idempotency-Key header, or one that cannot be one.",
+            "Send a fresh random key of 16 to 100 letters, digits and hyphens, and the same key when you repeat it.",
+        ),
+        Words(
+            "Idempotency-Key がありません",
+            "変更を伴う要求に Idempotency-Key ヘッダーがないか、正しくありません。",
+            "英数字とハイフン 16〜100 文字の新しいキーを送り、再送時は同じキーを使ってください。",
+        ),
+    ),
+    "key-reused": ProblemType(
+        422,
+        Words(
+            "Idempotency-Key used before",
+            "The same key came before with another request.",
+            "Use a new key for a new request.",
+        ),
+        Words(
+            "Idempotency-Key が再利用されています",
+            "同じキーが別の要求で使われています。",
+            "新しい要求には新しいキーを使ってください。",
+        ),
+    ),
+    "media-type": ProblemType(
+        415,
+        Words("Not JSON", "The body is not declared as application/json.", "Send JSON with its Content-Type."),
+        Words("JSON ではありません", "本文の型が application/json ではありません。", "JSON を送ってください。"),
+    ),
+    "decided-elsewhere": ProblemType(
+        403,
+        Words(
+            "Decided elsewhere",
+            "This server shows the quarantine and takes no decisions.",
+            "Say `hakari quarantine release` or `discard` beside ingest, or set [api].quarantine_decisions.",
+        ),
+        Words(
+            "ここでは決定できません",
+            "このサーバーは隔離されたメッセージを表示するだけです。",
+            "ingest の側で `hakari quarantine release` か `discard` を実行してください。",
+        ),
+    ),
     "body-too-large": ProblemType(
         413,
         Words("Body too large", "The request has a body above the limit.", "Send none: this API is read with GET."),

@@ -173,7 +173,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 class BodyLimit:
     """Refuses a request whose body is announced above the limit or with an unknown length.
 
-    FastAPI's own limit answers in plain text. No route reads a body, so that a lie about its length is harmless.
+    FastAPI's own limit answers in plain text. The server ends a connection whose body is longer than announced.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -187,7 +187,7 @@ class BodyLimit:
             length = request.headers.get("content-length", "0")
             known = length.isascii() and length.isdigit() and len(length) <= MAX_LENGTH_DIGITS
             if not known or int(length) > MAX_BODY_BYTES or "transfer-encoding" in request.headers:
-                sentence = f"the body has more than {MAX_BODY_BYTES} bytes or an unknown length; send none"
+                sentence = f"the body has more than {MAX_BODY_BYTES} bytes or an unknown length; send less"
                 await respond(request, ApiProblem("body-too-large", sentence))(scope, receive, send)
                 return
         await self._app(scope, receive, send)

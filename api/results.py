@@ -73,6 +73,7 @@ def detail(period: PeriodRecord, keys: StatementKeys, *, has_pack: bool) -> mode
         refusals=result.refusals,
         equipment=[_equipment(one) for one in result.equipment],
         evidence=[_evidence(one, zone) for one in result.evidence],
+        given=[_given(one, zone) for one in result.given],
         statement=period.statement,
     )
 
@@ -105,6 +106,12 @@ def _evidence(one: results.PointEvidence, zone: ZoneInfo) -> models.PointEvidenc
         for span in one.suspended
     ]
     return models.PointEvidence(**told)
+
+
+def _given(one: results.Given, zone: ZoneInfo) -> models.Given:
+    told = msgspec.structs.asdict(one)
+    imported_ms = told.pop("imported_ms")
+    return models.Given(**told, imported=None if imported_ms is None else time_text(imported_ms, zone))
 
 
 def _totals(of: results.PeriodResult | results.Vintage) -> models.Totals:

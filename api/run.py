@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import uvicorn
 
 from api.app import create_app
-from api.settings import ApiTable, read
+from api.settings import ApiSettings, ApiTable, read
 from api.statements import RosterKeys
+from hakari import logs
 from hakari.errors import BadConfiguration
 from hakari.log.publicfile import verifier_of
 from hakari.log.rosterfile import Watched
-from hakari.store.evidence_sqlite import SqliteEvidenceLog
+from hakari.store.evidence import Decision
 from hakari.store.ledger_sql import LedgerUnavailable, SqlLedger
-from hakari.store.opened import open_view
+from hakari.store.opened import open_evidence, open_view
 
 MAX_CONNECTIONS = 200
 KEEP_ALIVE_S = 5
@@ -43,7 +44,7 @@ def now_ms() -> int:
 
 def serve(config: Path, announce: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT; `announce` gets the address as soon as it can be reached."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.set_up(os.environ)
     given = read(config, os.environ)
     settings = given.api
     pack_dir = None if settings.pack_dir is None else Path(settings.pack_dir)
@@ -52,9 +53,10 @@ def serve(config: Path, announce: Callable[[str], None]) -> None:
     listening = listen(settings)
     try:
         check_ready(ledger)
-        evidence = SqliteEvidenceLog(settings.evidence, read_only=True)
+        evidence = open_evidence(config, settings.evidence, given.postgresql, read_only=True)
         view = open_view(config, settings.view, given.influxdb, read_only=True)
-        app = create_app(ledger, view, evidence, now_ms, statement_keys, pack_dir)
+        decide = _decider(config, given) if settings.quarantine_decisions else None
+        app = create_app(ledger, view, evidence, now_ms, statement_keys, pack_dir, decide)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -80,6 +82,16 @@ def serve(config: Path, announce: Callable[[str], None]) -> None:
     finally:
         listening.close()
         ledger.close()
+
+
+def _decider(config: Path, given: ApiSettings) -> Callable[[Decision], None]:
+    """Records what an operator asks for, durably; the one thing that the API writes, and never evidence."""
+
+    def decide(decision: Decision) -> None:
+        with closing(open_evidence(config, given.api.evidence, given.postgresql)) as evidence, evidence.transaction():
+            evidence.decide(decision)
+
+    return decide
 
 
 def check_ready(ledger: SqlLedger) -> None:

@@ -14,13 +14,16 @@ from api.places import Displaced
 from api.plans import Plans
 from api.statements import StatementKeys
 from hakari.ledger.port import Ledger
-from hakari.store.evidence import EvidenceLog
+from hakari.store.evidence import Decision, EvidenceLog
 from hakari.store.view import ReadingsView
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The ports; `clock_ms` gives machine time in UTC milliseconds, `statement_keys` those that may sign."""
+    """The ports; `clock_ms` gives machine time in UTC milliseconds, `statement_keys` those that may sign.
+
+    `decide` records what an operator asks for of the quarantine, None where this server takes no decisions.
+    """
 
     ledger: Ledger
     view: ReadingsView
@@ -28,6 +31,7 @@ class Sources:
     clock_ms: Callable[[], int]
     statement_keys: StatementKeys
     packs: Packs
+    decide: Callable[[Decision], None] | None
     configurations: Configurations = field(init=False)
     displaced: Displaced = field(init=False)
     plans: Plans = field(init=False, default_factory=Plans)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from calc.emissions import Computed, constants_used, emissions_of, equipment_used, given_used, shown_quantities
 from calc.equipment import Served, served_of
 from calc.evidence import Evidence
+from calc.given import given_of
 from calc.inputs import Metered, Use, inputs_of, lines_of, measured_in, metered_points, uses_of
 from calc.methodologies.base import FORMULA, Methodology
 from calc.project import Project
@@ -22,8 +23,9 @@ from calc.readiness import standing_refusals
 from calc.rules import RULES_VERSION, table_sha256
 from calc.text import decimal_text, text_or_none
 from calc.trail import UNDATED, evidence_of_point
-from hakari.ledger.result import VERSION, Input, MethodologyUsed, PeriodResult, PointEvidence, Vintage
+from hakari.ledger.result import VERSION, Given, Input, MethodologyUsed, PeriodResult, PointEvidence, Vintage
 from hakari.period import Period, split_by_calendar_year, time_text
+from hakari.wire.rows import once
 
 WHOLE = Context(prec=50, rounding=ROUND_FLOOR)
 COMPLETENESS_PLACES = Decimal("0.000001")
@@ -107,6 +109,7 @@ def compute_prepared(prepared: Prepared, label: str, period: Period) -> PeriodRe
         refusals=list(dict.fromkeys(refusals)),
         equipment=equipment_used(methodology, prepared.served, by_equipment),
         evidence=rests_on,
+        given=_given(prepared, inputs),
     )
 
 
@@ -119,6 +122,23 @@ def _rests_on(prepared: Prepared, measured: Period) -> list[PointEvidence]:
         about = (name, evidence.stands.get(name, []), evidence.clocks.get(edge_id, UNDATED))
         found.append(evidence_of_point(*about, measured, point.metering.boundary_limit_ms))
     return [one for one in found if one is not None]
+
+
+def _given(prepared: Prepared, inputs: Sequence[Input]) -> list[Given]:
+    """What gave the readings that each unmeasured input rests on, and those between its boundaries."""
+    ends: dict[str, tuple[int, int]] = {}
+    for one in inputs:
+        if one.origin and one.start is not None and one.end is not None:
+            first_ms, last_ms = ends.get(one.point, (one.start.t_ms, one.end.t_ms))
+            ends[one.point] = min(first_ms, one.start.t_ms), max(last_ms, one.end.t_ms)
+    found: list[Given] = []
+    for point in prepared.points:
+        name = point.plan.point
+        if name in ends:
+            rows = once(prepared.evidence.rows.get(name, []))
+            inside = [row for row in rows if ends[name][0] <= row.t_ms <= ends[name][1]]
+            found += given_of(name, point.origin, inside, prepared.evidence.imported)
+    return found
 
 
 def _years(measured: Period, period: Period, project: Project) -> list[tuple[int, Period]]:
@@ -137,6 +157,8 @@ def _measured_end(uses: Sequence[Use], period: Period) -> tuple[int, list[str]]:
     reached_ms = max((use.point.last_ms for use in uses), default=period.start_ms)
     for use in uses:
         point = use.point
+        if point.barred:
+            continue
         since_ms, until_ms = use.within(max(period.start_ms, point.metering.commissioned_ms or 0), period.end_ms)
         if since_ms >= until_ms or point.last_ms >= until_ms or period.end_ms > until_ms <= reached_ms:
             continue

@@ -1,7 +1,8 @@
 """A month's local days, for operators' eyes: each bound point's quantity, each project's emissions as a draft.
 
 Guaranteed: from the same courses and functions as the month's own result, so that the days of a point add up to the
-month exactly where its boundary registers exist; what is refused has no figure. Nothing here credits.
+month exactly where its boundary registers exist; what is refused has no figure. Nothing here credits. A measurement gap
+over midnights (`calc.lost`) is no exception for what is credited; what is debited has the whole of it on each day.
 
 Days go as far as the newest reading of any point, while a month that is not over ends where its slowest point does:
 until then the days of the faster points may be more than the month.

@@ -2,7 +2,8 @@
 
 Guaranteed: each instant either counts or does not, whatever the period, so that neighbouring periods add up exactly at
 any instant. Of a credited quantity only time between two GOOD readings above the threshold counts, of a debited one
-all but that between two at or below it.
+all but that between two at or below it. Where bodies of leaves between two readings are forgone (`calc.lost`) nobody
+knows the voltage.
 """
 
 from __future__ import annotations
@@ -13,23 +14,26 @@ from decimal import Decimal
 from itertools import groupby, pairwise
 from typing import Literal
 
+from calc.lost import RULE, VOLTAGE_TEXT, Starts, straddle
 from calc.quantity import Measured, bounded, slots_of, uncommissioned
 from calc.registers import Course, Incident, Metering, Sample
 from calc.rules import GAP_INTERVALS
 from calc.values import usable_value
 from hakari.wire.rows import Row, once
 
-State = Literal["counted", "outage", "energised-gap"]
+State = Literal["counted", "outage", "energised-gap", "measurement-gap"]
 TEXTS: dict[str, str] = {
     "outage": "the voltage stood at or below the threshold; what lies beside such a reading is not energised",
     "energised-gap": "readings are missing, so that nobody knows the voltage",
+    RULE: VOLTAGE_TEXT,
 }
 
 
-def voltage_of(rows: Iterable[Row], metering: Metering, above: Decimal) -> Course:
+def voltage_of(rows: Iterable[Row], metering: Metering, above: Decimal, lost: Starts = ()) -> Course:
     """The GOOD readings in `rows`, in any order and with any repeated; one a slot, of several the more careful.
 
     `running` is what counted since the first of them, in milliseconds; incidents are the outages and gaps between.
+    `lost` as in `calc.lost.straddle`.
     """
     found: list[Sample] = []
     for _, same in groupby(once(rows), key=lambda row: row.t_ms):
@@ -38,7 +42,10 @@ def voltage_of(rows: Iterable[Row], metering: Metering, above: Decimal) -> Cours
             careful = max if metering.role == "debited" else min
             value, row = careful(values, key=lambda one: one[0])
             found.append(Sample(row, value, Decimal(0)))
-    states = [_state(one, two, metering, above) for one, two in pairwise(found)]
+    states = [
+        "measurement-gap" if straddle(lost, one.row, two.row) else _state(one, two, metering, above)
+        for one, two in pairwise(found)
+    ]
     counted_ms = 0
     for k, state in enumerate(states):
         counted_ms += _length(found, k) if _counts(state, metering) else 0
@@ -55,7 +62,7 @@ def _state(one: Sample, two: Sample, metering: Metering, above: Decimal) -> Stat
 
 
 def _counts(state: State, metering: Metering) -> bool:
-    return state == "counted" or (state == "energised-gap" and metering.role == "debited")
+    return state == "counted" or (state != "outage" and metering.role == "debited")
 
 
 def _length(samples: Sequence[Sample], k: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from calc.leaves import EdgeEvidence, Facts, Frozen, within
+from calc.leaves import EdgeEvidence, Facts, Frozen, Imported, within
 from calc.trail import Clock, Stand
 from hakari.ledger.result import Cut
 from hakari.wire.rows import Row
@@ -18,7 +18,8 @@ class Evidence(NamedTuple):
 
     `frozen` has for each point the times (after, until] at which its meter repeated itself word for word; they come
     from leaves alone, whatever the rows come from. So do `stands`, what was in force for each point over time, and
-    `clocks`, by edge how its leaves were dated.
+    `clocks`, by edge how its leaves were dated. `lost` has by edge where runs of leaves without bodies begin, in order;
+    `imported` by (log, epoch) of ingest's own the events of its imports, in order.
     """
 
     rows: Mapping[str, list[Row]]
@@ -29,6 +30,8 @@ class Evidence(NamedTuple):
     frozen: Mapping[str, list[Span]] = {}
     stands: Mapping[str, list[Stand]] = {}
     clocks: Mapping[str, Clock] = {}
+    lost: Mapping[str, list[tuple[int, int]]] = {}
+    imported: Mapping[tuple[str, int], list[Imported]] = {}
 
 
 def evidence_of(edges: Sequence[EdgeEvidence], sizes: Mapping[str, Mapping[int, int]], cuts: list[Cut]) -> Evidence:
@@ -40,6 +43,8 @@ def evidence_of(edges: Sequence[EdgeEvidence], sizes: Mapping[str, Mapping[int, 
     frozen: dict[str, list[Span]] = {}
     stands: dict[str, list[Stand]] = {}
     clocks: dict[str, Clock] = {}
+    lost: dict[str, list[tuple[int, int]]] = {}
+    imported: dict[tuple[str, int], list[Imported]] = {}
     for edge in edges:
         cut = sizes.get(edge.edge_id, {})
         for point, found in edge.rows.items():
@@ -47,10 +52,13 @@ def evidence_of(edges: Sequence[EdgeEvidence], sizes: Mapping[str, Mapping[int, 
             frozen[point] = _joined(one for one in edge.frozen[point.split("/")[1]] if within(cut, one.epoch, one.leaf))
             facts[point] = [fact for fact, place in edge.facts[point].items() if within(cut, *place)]
         configurations |= {sha256 for sha256, place in edge.configurations.items() if within(cut, *place)}
-        stands |= edge.trail.stands(edge.edge_id, edge.points, edge.known, cut)
+        stands |= edge.trail.stands(edge.edge_id, edge.points, edge.known, cut, in_order=not edge.is_source)
         clocks[edge.edge_id] = edge.trail.clock(cut)
+        lost[edge.edge_id] = sorted(place for place in edge.lost if within(cut, *place))
+        for epoch, told in edge.imported.items():
+            imported[edge.edge_id, epoch] = [one for one in told if within(cut, epoch, one.leaf)]
         problems += [str(one) for one in edge.problems if within(cut, one.epoch, one.leaf)]
-    return Evidence(rows, facts, cuts, sorted(configurations), problems, frozen, stands, clocks)
+    return Evidence(rows, facts, cuts, sorted(configurations), problems, frozen, stands, clocks, lost, imported)
 
 
 def _joined(found: Iterable[Frozen]) -> list[Span]:

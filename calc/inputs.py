@@ -10,10 +10,11 @@ from calc.energised import measure_energised, voltage_of
 from calc.equipment import Served, points_for
 from calc.evidence import Evidence
 from calc.frozen import moving, standstills
+from calc.lost import without_lost
 from calc.methodologies.base import FORMULA, Methodology
 from calc.methodologies.declared import Quantity
 from calc.project import Project
-from calc.projectfile import Plan, PlanPoint
+from calc.projectfile import MEASURED, Monitored, Plan, PlanPoint
 from calc.quantity import Measured, measure
 from calc.registers import HOUR_MS, Course, Incident, Metering, Sample, course_of
 from calc.rules import rule
@@ -36,8 +37,9 @@ class Metered(NamedTuple):
     """One bound point with what the plan and the logged configuration say of it.
 
     `unusable` is "" or why not; `last_ms` the slot of its last reading of any quality, NEVER_MS without one; `unused`
-    are the readings that are not GOOD. What it
-    measured is counted in `counted_unit` and shown on lines in `shown_unit`.
+    are the readings that are not GOOD. `origin` says how its readings came, "" where an edge measured them; it is
+    `barred` where the plan does not allow that, which is then all that is said of it. What it measured is counted
+    in `counted_unit` and shown on lines in `shown_unit`.
     """
 
     plan: PlanPoint
@@ -52,6 +54,8 @@ class Metered(NamedTuple):
     last_ms: int
     unusable: str
     unused: Sequence[Row] = ()
+    origin: str = ""
+    barred: bool = False
 
 
 class Use(NamedTuple):
@@ -70,7 +74,7 @@ def metered_points(project: Project, methodology: Methodology, evidence: Evidenc
     """Every bound point in the order of the project file."""
     declared = {one.name: one for one in methodology.data.quantity}
     return [
-        _metered(project, (declared[monitored.parameter], monitored.option), point, evidence)
+        _metered(project, (declared[monitored.parameter], monitored), point, evidence)
         for monitored in project.file.monitored
         for point in monitored.points
     ]
@@ -87,14 +91,17 @@ def uses_of(project: Project, points: Sequence[Metered], served: Sequence[Served
     ]
 
 
-def _metered(project: Project, bound: tuple[Quantity, str], point: PlanPoint, evidence: Evidence) -> Metered:
-    quantity, option = bound
+def _metered(project: Project, bound: tuple[Quantity, Monitored], point: PlanPoint, evidence: Evidence) -> Metered:
+    quantity, monitored = bound
     facts = evidence.facts.get(point.point, [])
     found = sorted({fact.unit for fact in facts})
     is_time = quantity.kind == "energised_hours"
     name = found[0] if found else GAUGE_UNIT if is_time else quantity.unit
     wanted = GAUGE_UNIT if is_time else quantity.unit
+    origins = {fact.origin or MEASURED for fact in facts}
     unusable = _unusable(found, {fact.kind for fact in facts}, GAUGE if is_time else COUNTER, wanted)
+    barred = _not_allowed(origins, monitored)
+    unusable = barred or unusable
     commissioned = midnight_ms(point.commissioned, project.zone) if point.commissioned else None
     metering = _metering(project.file.plan, quantity, point, "" if unusable else name, commissioned)
     if is_time:
@@ -105,13 +112,30 @@ def _metered(project: Project, bound: tuple[Quantity, str], point: PlanPoint, ev
     frozen = evidence.frozen.get(point.point, [])
     good = [] if unusable else moving(rows, frozen)
     above = point.energised_above
-    course = course_of(good, metering) if above is None else voltage_of(good, metering, Decimal(above))
+    lost = evidence.lost.get(point.edge_id, [])
+    if above is None:
+        course = without_lost(course_of(good, metering), metering, lost)
+    else:
+        course = voltage_of(good, metering, Decimal(above), lost)
     course = course._replace(incidents=[*course.incidents, *standstills(frozen)])
     last_ms = max((row.t_ms for row in rows), default=NEVER_MS)
     serials = sorted({fact.serial for fact in facts})
     units = (MILLISECOND, quantity.unit) if is_time else (name, name)
     unused = once(row for row in rows if row.quality != Quality.GOOD)
-    return Metered(point, quantity, option, name, *units, serials, metering, course, last_ms, unusable, unused)
+    of = "" if origins <= {MEASURED} else " and ".join(sorted(origins))
+    bound_to = (point, quantity, monitored.option, name)
+    return Metered(*bound_to, *units, serials, metering, course, last_ms, unusable, unused, of, bool(barred))
+
+
+def _not_allowed(origins: set[str], monitored: Monitored) -> str:
+    """Why readings of these origins cannot measure what is monitored, "" where the plan allows them all."""
+    allowed: set[str] = {*monitored.origins}
+    if origins <= allowed:
+        return ""
+    return (
+        f"its readings are {' and '.join(sorted(origins - allowed))}, and the plan allows"
+        f" {' and '.join(sorted(allowed))} only; name the origin in origins of a plan that may use it"
+    )
 
 
 def _unusable(found: Sequence[str], kinds: set[str], kind: str, wanted: str) -> str:
@@ -197,6 +221,7 @@ def inputs_of(uses: Sequence[Use], measured_of: Sequence[Measured], year: int) -
                 expected_slots=measured.expected_slots,
                 equipment=served.id,
                 energised_above=point.plan.energised_above or "",
+                origin=point.origin,
             )
         )
     return inputs, refusals

@@ -14,8 +14,8 @@ from hakari.log.mark import open_mark
 from hakari.log.note import SigningKey
 from hakari.log.roster import Roster
 from hakari.names import Origin
-from hakari.pack.layout import PROJECT, README, RESULT, ROSTER, STATEMENT, readme, record
-from hakari.pack.writer import PackParts, write_pack
+from hakari.pack.layout import PROJECT, README, RESULT, ROSTER, STATEMENT, readme
+from hakari.pack.writer import PackParts, leaf_records, write_pack
 from hakari.store.evidence import EvidenceLog
 
 
@@ -45,8 +45,8 @@ def marks_of(cuts: Sequence[Checkpoint], log: EvidenceLog) -> dict[Origin, bytes
 def leaves_sha256(cut: Checkpoint, log: EvidenceLog) -> str:
     """The hash (hex) of the leaves below a cut as a pack holds them."""
     digest = hashlib.sha256()
-    for leaf in log.leaves(cut.origin, 0, cut.size):
-        digest.update(record(leaf.deflated))
+    for one in leaf_records(cut, log):
+        digest.update(one)
     return digest.hexdigest()
 
 

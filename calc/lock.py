@@ -23,6 +23,7 @@ from hakari.ledger.types import PeriodRecord
 from hakari.log.checkpoint import Checkpoint
 from hakari.log.roster import Roster
 from hakari.pack.layout import Names
+from hakari.pack.writer import leaves_below
 from hakari.period import Period, local_date
 from hakari.store.evidence import EvidenceLog
 from hakari.store.view import ReadingsView
@@ -69,7 +70,7 @@ def _log_at(cut: Checkpoint, log: EvidenceLog) -> Log:
         names,
         b"" if last is None else last.checkpoint,
         log.mark(origin, size),
-        lambda: (leaf.deflated for leaf in log.leaves(origin, 0, size)),
+        lambda: leaves_below(cut, log),
     )
 
 

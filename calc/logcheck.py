@@ -8,18 +8,21 @@ is verified.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from typing import NamedTuple
 
 from hakari.errors import DataProblem
 from hakari.log.checkpoint import Checkpoint, claimed, open_checkpoint
+from hakari.log.gone import is_word
 from hakari.log.mark import Mark, open_mark
 from hakari.log.roster import Roster
 from hakari.log.tree import EMPTY_ROOT, extend, leaf_hash, root_of
 from hakari.names import Origin
-from hakari.pack.layout import Names
+from hakari.pack.layout import HashOnly, Names
 from hakari.wire.envelope import inflate
+from hakari.wire.forgone import covering
 from hakari.wire.leaf import Leaf, decode
 from hakari.wire.rows import carried_leaf
 
@@ -30,19 +33,22 @@ UNKNOWN_FORK = "and no later epoch of its edge is approved; the owner has to fin
 
 
 class Log(NamedTuple):
-    """One log to check: how its parts are called, its checkpoint and mark as signed, its deflated leaves in order."""
+    """One log to check: how its parts are called, its checkpoint and mark as signed, its deflated leaves in order.
+
+    Of a leaf whose body nobody has any more, its hash and who decided that stand in its place.
+    """
 
     origin: Origin
     names: Names
     checkpoint: bytes
     mark: bytes | None
-    leaves: Callable[[], Iterator[bytes]]
+    leaves: Callable[[], Iterator[bytes | HashOnly]]
 
 
 class CheckedLog(NamedTuple):
     """One log as it was found: the size and root computed from its leaves, and whether its edge signed just these.
 
-    `cosigner` is "" and `frozen` False without a good mark.
+    `cosigner` is "" and `frozen` False without a good mark. Of `bodiless` leaves there is only the hash.
     """
 
     log: Log
@@ -51,15 +57,17 @@ class CheckedLog(NamedTuple):
     signed: bool
     cosigner: str
     frozen: bool
+    bodiless: int = 0
 
     @property
     def origin(self) -> Origin:
         """Which log it is."""
         return self.log.origin
 
-    def bodies(self) -> Iterator[bytes]:
+    def bodies(self) -> Iterator[bytes | HashOnly]:
         """The leaves again, one inflated at a time; only of one that is signed."""
-        return map(inflate, islice(self.log.leaves(), self.size))
+        leaves = islice(self.log.leaves(), self.size)
+        return (one if isinstance(one, HashOnly) else inflate(one) for one in leaves)
 
 
 def check_logs(logs: Sequence[Log], roster: Roster, report: Report, *, locked: bool) -> list[CheckedLog]:
@@ -71,7 +79,8 @@ def check_logs(logs: Sequence[Log], roster: Roster, report: Report, *, locked: b
     orders: dict[str, _Order] = {}
     checked = []
     for log in logs:
-        order = orders.setdefault(log.origin.edge_id, _Order(report))
+        is_source = log.origin.edge_id in roster.sources
+        order = orders.setdefault(log.origin.edge_id, _Order(report, is_source=is_source))
         found = _check(log, roster, order, report)
         checked.append(found)
         if locked and not found.cosigner:
@@ -107,27 +116,35 @@ def _check(log: Log, roster: Roster, order: _Order, report: Report) -> CheckedLo
     checkpoint = _checkpoint(log, roster, report)
     if checkpoint is None:
         return CheckedLog(log, 0, EMPTY_ROOT, signed=False, cosigner="", frozen=False)
-    size, root = _read(log, checkpoint, order, report)
+    size, root = _read(log, checkpoint, order, report, roster)
     signed = (size, root) == (checkpoint.size, checkpoint.root)
     if size == checkpoint.size and not signed:
         report(names.leaves, "its leaves do not give the root that the edge signed: one is altered or misplaced")
     mark = _mark(log, roster, Checkpoint(origin, size, root), report)
     cosigner, frozen = ("", False) if mark is None else (mark.signer, mark.frozen)
-    return CheckedLog(log, size, root, signed and approved, cosigner, frozen)
+    return CheckedLog(log, size, root, signed and approved, cosigner, frozen, order.skipped(origin.epoch))
 
 
-def _read(log: Log, checkpoint: Checkpoint, order: _Order, report: Report) -> tuple[int, bytes]:
+def _read(log: Log, checkpoint: Checkpoint, order: _Order, report: Report, roster: Roster) -> tuple[int, bytes]:
     """Size and root of the leaves, as far as they can be read and no further than the edge signed."""
     frontier: tuple[bytes, ...] = ()
     size = 0
     try:
-        for deflated in log.leaves():
+        for one in log.leaves():
             if size == checkpoint.size:
                 report(log.names.leaves, f"it holds more leaves than the {size} that the signed checkpoint covers")
                 return size + 1, root_of(frontier)
-            body = inflate(deflated)
-            frontier = extend(frontier, size, leaf_hash(body))
-            order.add(log, size, body)
+            if isinstance(one, HashOnly):
+                if covering([one.forgone], size) is None:
+                    report(log.names.leaves, f"leaf {size} has no body, and the decision given for it is of others")
+                if not is_word(roster, log.origin, size, one.leaf_hash, one.word):
+                    report(log.names.leaves, f"leaf {size} has no body, and its edge has not signed that it is gone")
+                frontier = extend(frontier, size, one.leaf_hash)
+                order.skip(log, size)
+            else:
+                body = inflate(one)
+                frontier = extend(frontier, size, leaf_hash(body))
+                order.add(log, size, body)
             size += 1
     except DataProblem as error:
         report(log.names.leaves, f"leaf {size}: {error}")
@@ -182,12 +199,15 @@ class _Run(NamedTuple):
 class _Order:
     """The samples of one edge in the order in which they were signed, a carried leaf's where it first stood.
 
-    Samples of one boot follow its monotonic clock, and a boot that ended does not come back.
+    Samples of one boot follow its monotonic clock, and a boot that ended does not come back. A log of ingest's own
+    has no such clock: what was given comes in any order of time.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, *, is_source: bool = False) -> None:
+        self._is_source = is_source
         self._report = report
         self._sizes: dict[int, int] = {}
+        self._skipped: Counter[int] = Counter()
         self._held: list[_Run] = []
         self._carried: dict[tuple[int, int], _Run] = {}
 
@@ -208,6 +228,15 @@ class _Order:
             if run is not None:
                 self._carried.setdefault(place, run)
 
+    def skip(self, log: Log, i: int) -> None:
+        """Passes over leaf `i`, which has no body."""
+        self._sizes[log.origin.epoch] = i + 1
+        self._skipped[log.origin.epoch] += 1
+
+    def skipped(self, epoch: int) -> int:
+        """How many leaves of `epoch` have no body."""
+        return self._skipped[epoch]
+
     def check(self) -> None:
         """Reports what is out of order, once all leaves were taken."""
         ended: set[str] = set()
@@ -226,7 +255,7 @@ class _Order:
 
     def _run(self, leaf: Leaf, place: tuple[int, int], part: str, where: str) -> _Run | None:
         times = [sample.mono_ms for sample in leaf.samples]
-        if not times:
+        if not times or self._is_source:
             return None
         run = _Run(*place, leaf.boot, times[0], max(times), part, where)
         for before, after in pairwise(times):

@@ -30,6 +30,10 @@ Sha256 = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")]
 EquipmentId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}\Z")]
 
 
+Origin = Literal["measured", "received", "imported", "declared"]
+MEASURED: Origin = "measured"
+
+
 class ProjectRefused(BadConfiguration):
     """A project file cannot be used."""
 
@@ -101,11 +105,18 @@ class PlanPoint(_Table, frozen=True):
 
 
 class Monitored(_Table, frozen=True):
-    """One `[[monitored]]`: a declared quantity, its monitoring option and the points whose sum it is."""
+    """One `[[monitored]]`: a declared quantity, its monitoring option and the points whose sum it is.
+
+    `origins` are how readings of its points may have come: "measured" by an edge, "received" from another sender,
+    "imported" from a file, "declared" by a person. Points of another origin give nothing.
+    """
 
     parameter: Short
     option: Literal["A", "B", "C"]
     points: Annotated[list[PlanPoint], msgspec.Meta(min_length=1, max_length=MAX_POINTS)]
+    origins: Annotated[list[Origin], msgspec.Meta(min_length=1, max_length=4)] = msgspec.field(
+        default_factory=lambda: [MEASURED]
+    )
 
 
 class Equipment(_Table, frozen=True):

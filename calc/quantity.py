@@ -1,7 +1,8 @@
 """A period's quantity of a cumulative register: end − start between boundary registers, never a sum of steps.
 
 Guaranteed: neighbouring periods share their boundary register, so that quantities add up over any cut; where
-a boundary is missing a credited quantity only gets smaller and a debited one is refused.
+a boundary is missing a credited quantity only gets smaller and a debited one is refused. A measurement gap over a
+boundary (`calc.lost`) gives neither period anything that is credited, and each the whole of what is debited.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import reduce
+from itertools import pairwise
 from typing import NamedTuple
 
+from calc.lost import measurement_gaps
 from calc.registers import HOUR_MS, Course, Incident, Metering, Sample
 from calc.rules import GAP_INTERVALS
 from calc.text import decimal_text
@@ -55,7 +58,10 @@ def measure(course: Course, metering: Metering, start_ms: int, end_ms: int, unus
     debited = metering.role == "debited"
     first = _explained(first, unused, *((start_ms - reach_ms, start_ms) if debited else (start_ms, end_ms)))
     last = _explained(last, unused, (end_ms if debited else start_ms) - reach_ms, end_ms)
+    incidents += measurement_gaps(course, metering, start_ms, end_ms)
     refusals = [boundary.refusal for boundary in (first, last) if boundary.refusal]
+    if not refusals and first.at > last.at and last.at in course.lost:
+        first = last = _Boundary(last.at, None, "")
     if not refusals and first.at > last.at:
         why = why_unused(unused, start_ms, end_ms)
         refusals = [f"no GOOD reading between {time_text(start_ms)} and {time_text(end_ms)}{why}"]
@@ -95,7 +101,7 @@ def _start(course: Course, metering: Metering, start_ms: int) -> _Boundary:
     if _holds(course, at, start_ms, metering):
         return _Boundary(at, None, "")
     if metering.role == "debited":
-        return _Boundary(at, None, _missing("start", start_ms, metering))
+        return _Boundary(at, None, "" if at in course.lost else _missing("start", start_ms, metering))
     following = at + 1
     if following == len(course.samples):
         return _Boundary(at, None, f"no GOOD reading after {time_text(start_ms)}")
@@ -105,6 +111,8 @@ def _start(course: Course, metering: Metering, start_ms: int) -> _Boundary:
 
 def _end(course: Course, metering: Metering, end_ms: int) -> _Boundary:
     at = course.at(end_ms)
+    if metering.role == "debited" and at in course.lost and course.times[at] < end_ms:
+        return _Boundary(at + 1, None, "" if at + 1 < len(course.samples) else _unread(end_ms))
     if _holds(course, at, end_ms, metering):
         return _Boundary(at, None, "")
     if metering.role == "debited":
@@ -150,14 +158,21 @@ def _missing(which: str, t_ms: int, metering: Metering) -> str:
     return f"no GOOD reading within {hours} h before the {which} {time_text(t_ms)}, and the quantity is debited"
 
 
+def _unread(end_ms: int) -> str:
+    return (
+        f"bodies of leaves around the end {time_text(end_ms)} are forgone, no GOOD reading after them is in the cut,"
+        " and the quantity is debited"
+    )
+
+
 def _gaps(course: Course, metering: Metering, first: int, last: int) -> list[Incident]:
-    """Steps over missing slots: the register ran on meanwhile."""
+    """Steps over missing slots that are no measurement gap: the register ran on meanwhile."""
     longest = int(GAP_INTERVALS * metering.interval_ms)
     text = "readings are missing; the register ran on and its step is counted"
     return [
         Incident("telemetry-gap", one.row.t_ms, two.row.t_ms, EXACT.subtract(two.running, one.running), text)
-        for one, two in zip(course.samples[first:last], course.samples[first + 1 : last + 1], strict=True)
-        if two.row.t_ms - one.row.t_ms > longest
+        for k, (one, two) in enumerate(pairwise(course.samples[first : last + 1]), first)
+        if two.row.t_ms - one.row.t_ms > longest and k not in course.lost
     ]
 
 

@@ -75,6 +75,8 @@ def _one_meter_twice(uses: Sequence[Use], period: Period) -> Iterator[str]:
 
 
 def _use_refusals(project: Project, use: Use, period: Period) -> list[str]:
+    if use.point.barred:
+        return []
     point, zone = use.point, project.zone
     name, calibration = point.plan.point, point.plan.calibration
     start_ms, end_ms = use.within(*period)

@@ -9,19 +9,24 @@ Where readings allow two histories, a credited course takes the smaller one and 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_FLOOR, Context, Decimal
 from typing import NamedTuple
 
-from calc.rules import CAPACITY_MARGIN, PHANTOM_LIMIT_MS
+from calc.rules import PHANTOM_LIMIT_MS
+from calc.text import decimal_text
 from calc.values import count_of, span_of, usable_value
+from hakari.checks import CAPACITY_MARGIN
 from hakari.ledger.result import Role
+from hakari.period import PeriodInvalid, time_text
 from hakari.units import EXACT
+from hakari.wire.leaf import GIVEN_BOOT
 from hakari.wire.rows import Row, once
 
 HOUR_MS = 3_600_000
 WRAP_LIMIT_MS = 24 * HOUR_MS  # after a longer silence a register that fell was as likely exchanged as wrapped
 COARSEST_COUNT_MS = 24 * HOUR_MS  # a register that counts more slowly than once in this time measures nothing
+MAX_SHOWN = 3
 CAP_CONTEXT = Context(prec=50, rounding=ROUND_FLOOR)
 
 
@@ -54,11 +59,15 @@ class Incident(NamedTuple):
 
 
 class Course(NamedTuple):
-    """A register's course in order of time with everything that happened on it."""
+    """A register's course in order of time with everything that happened on it.
+
+    `lost` has the index of each sample behind which lies a measurement gap (`calc.lost`), with the step over it.
+    """
 
     samples: list[Sample]
     times: list[int]
     incidents: list[Incident]
+    lost: Mapping[int, Decimal] = {}
 
     def at(self, t_ms: int) -> int:
         """Index of the last sample at or before `t_ms`; −1 where there is none."""
@@ -176,7 +185,9 @@ class _Walk:
         coarsest = slack
         if self.samples:
             last = self._index[-1]
-            if self._good[last].exponent != self._good[position].exponent:
+            # A given number has the decimals that it was written with: no register changed its scale.
+            given = self._good[position].boot == GIVEN_BOOT
+            if not given and self._good[last].exponent != self._good[position].exponent:
                 self._note("scale", last, position, Decimal(0), self._scales(last, position))
             running = EXACT.add(self.samples[-1].running, rise)
             coarsest = max(coarsest, self._spent[-1][1])
@@ -206,7 +217,9 @@ class _Walk:
         fall = EXACT.subtract(self._values[last], self._values[position])
         # What the fall lands on may be the truth, and what came since may have been too high: no boundary either.
         doubted = self._index[keep - 1] if keep else last
-        self._note("reset", doubted, position, fall, "the register fell and does not return")
+        values = f"{decimal_text(self._values[last])} to {decimal_text(self._values[position])}"
+        text = f"the register fell and does not return ({values})"
+        self._note("reset", doubted, position, fall, text)
         return self._accept(position, Decimal(0))
 
     def _joined(self, last: int, position: int) -> Decimal | None:
@@ -316,7 +329,9 @@ class _Walk:
 
     def _drop(self, keep: int, position: int) -> None:
         """Takes samples back off the course that may have been too high."""
-        text = f"{len(self._index) - keep} readings may have been too high; they add nothing"
+        off = self._index[keep:]
+        shown = self._shown(off[0], off[-1] + 1)
+        text = f"{len(off)} readings may have been too high; they add nothing ({shown})"
         self._note("phantom", self._index[keep], position, Decimal(0), text)
         del self._index[keep:], self.samples[keep:], self._spent[keep:]
 
@@ -325,7 +340,8 @@ class _Walk:
 
         Where what is left out lies below the last samples, either may be wrong: neither becomes a boundary.
         """
-        text = f"{returned - position} readings off the register's course, which returned; they add nothing"
+        shown = self._shown(position, returned)
+        text = f"{returned - position} readings off the register's course, which returned; they add nothing ({shown})"
         self._note("phantom", position, returned, Decimal(0), text)
         if any(self._fell(k, returned) for k in range(position, returned)):
             self._came_down = (self._index[-1], returned)
@@ -362,12 +378,14 @@ class _Walk:
         limit = self._limit(last, position) or Decimal(0)
         if self._debited:
             excess = EXACT.subtract(rise, limit)
-            self._note("capacity", last, position, excess, "the step exceeds capacity × time; counted whole")
+            text = f"the step exceeds capacity × time; counted whole (to {self._at(position)})"
+            self._note("capacity", last, position, excess, text)
             return self._accept(position, rise)
         if self._came_down is not None and self._elapsed(self._came_down[1], position) <= PHANTOM_LIMIT_MS:
             text = "the register rose beyond capacity, came down and rose beyond it again"
             self._note("reset", self._came_down[0], position, rise, text)
-        self._note("capacity", last, position, rise, "a step beyond capacity × time × margin is not credited")
+        text = f"a step beyond capacity × time × margin is not credited (to {self._at(position)})"
+        self._note("capacity", last, position, rise, text)
         return self._accept(position, Decimal(0))
 
     def _may_be_true(self, last: int, position: int, returned: int) -> bool:
@@ -381,6 +399,20 @@ class _Walk:
         since = self._limit(returned - 1, returned) or Decimal(0)
         from_zero = self._values[returned] <= CAP_CONTEXT.add(since, count_of(self._good[returned]))
         return caught_up or from_zero or self._moves(position, returned)
+
+    def _at(self, position: int) -> str:
+        t_ms = self._good[position].t_ms
+        try:
+            when = time_text(t_ms)
+        except PeriodInvalid:
+            when = f"{t_ms} ms"
+        return f"{decimal_text(self._values[position])} at {when}"
+
+    def _shown(self, first: int, after: int) -> str:
+        """The values of readings that are left out; of many the first and the last."""
+        if after - first <= MAX_SHOWN:
+            return ", ".join(self._at(k) for k in range(first, after))
+        return f"{self._at(first)} to {self._at(after - 1)}"
 
     def _note(self, rule: str, start: int, end: int, quantity: Decimal, text: str) -> None:
         self.incidents.append(Incident(rule, self._good[start].t_ms, self._good[end].t_ms, quantity, text))

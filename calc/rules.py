@@ -14,8 +14,9 @@ from typing import Literal
 
 import msgspec
 
-RULES_VERSION = "2"
-CAPACITY_MARGIN = Decimal("1.2")
+from hakari.checks import CAPACITY_MARGIN
+
+RULES_VERSION = "3"
 PHANTOM_LIMIT_MS = 24 * 3_600_000
 GAP_INTERVALS = Decimal("1.5")
 
@@ -55,6 +56,17 @@ RULES: tuple[Rule, ...] = (
         "counted",
         "The register ran on, so its step is counted; a credited one within capacity × time × margin. A debited one"
         " in which an unsigned register can have run through its whole width is refused.",
+    ),
+    Rule(
+        "measurement-gap",
+        "Measurement gap of forgone bodies",
+        "less",
+        "counted",
+        "Between two successive GOOD readings of an edge, in the order of their leaves, lie leaves whose bodies were"
+        " forgone: a credited quantity counts nothing of the step and of the energised time, a debited one all. Where"
+        " midnight lies in such a step, a debited register is taken from before it at the start and after it at the"
+        " end, whatever the plan's limit, so that both periods have the whole step; it is refused while none was read"
+        " after it.",
     ),
     Rule(
         "capacity",

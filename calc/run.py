@@ -19,6 +19,7 @@ from calc.methodologies.registry import find
 from calc.project import MAX_PROJECT_BYTES, check_project, read_project
 from calc.settings import CalcSettingsInvalid, Settings, load_settings
 from calc.worker import Worker, locked_cuts
+from hakari import logs
 from hakari.alive import Alive
 from hakari.errors import BadConfiguration
 from hakari.ledger.result import PeriodResult, decode
@@ -29,9 +30,9 @@ from hakari.log.publicfile import verifier_of
 from hakari.log.roster import Roster
 from hakari.log.rosterfile import Signed, Watched
 from hakari.settings import beside
-from hakari.store.evidence_sqlite import SqliteEvidenceLog
+from hakari.store.evidence import EvidenceLog
 from hakari.store.ledger_sql import SqlLedger, url_beside
-from hakari.store.opened import open_operations, open_view
+from hakari.store.opened import open_evidence, open_operations, open_view
 
 _log = logging.getLogger("hakari.calc")
 
@@ -48,7 +49,7 @@ class Room:
         self.settings: Settings = load_settings(config, os.environ)
         self.ledger = SqlLedger(url_beside(config, self.settings.calc.ledger))
         self.ledger.migrate()
-        self._evidence: SqliteEvidenceLog | None = None
+        self._evidence: EvidenceLog | None = None
         self._daily: Daily | None = None
         self._signed: Signed | None = None
 
@@ -72,10 +73,11 @@ class Room:
         return self._signed
 
     @property
-    def evidence(self) -> SqliteEvidenceLog:
+    def evidence(self) -> EvidenceLog:
         """The evidence log, only read."""
         if self._evidence is None:
-            self._evidence = SqliteEvidenceLog(beside(self.config, self.settings.calc.evidence), read_only=True)
+            given = self.settings
+            self._evidence = open_evidence(self.config, given.calc.evidence, given.postgresql, read_only=True)
         return self._evidence
 
     @property
@@ -155,7 +157,7 @@ def all_periods(opened: Room, project_id: str | None = None) -> list[PeriodRecor
 
 def run(config: Path) -> None:
     """Computes until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.set_up(os.environ)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())

@@ -5,6 +5,7 @@ Guaranteed of a cut: its root is computed from the leaves that were read and is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from calc.cuts import cut_of
@@ -13,11 +14,14 @@ from calc.leaves import EdgeEvidence, cut_sizes
 from calc.project import Project
 from hakari.errors import DataProblem
 from hakari.log.checkpoint import Checkpoint, open_checkpoint
+from hakari.log.gone import is_word
 from hakari.log.roster import Roster
 from hakari.log.tree import frontier_of, leaf_hash, root_of
 from hakari.names import Origin
 from hakari.store.evidence import EvidenceLog
+from hakari.store.forgone import forgone_of
 from hakari.wire.envelope import inflate
+from hakari.wire.forgone import covering
 from hakari.wire.rows import MAX_FUTURE_MS
 
 
@@ -96,6 +100,14 @@ class ProjectSource:
         edges = [self._edges[edge_id] for edge_id in sorted(self._edges)]
         return CutEvidence(evidence_of(edges, sizes, stated), cuts, closed and all(sizes.values()))
 
+    def at_cuts(self, cuts: Sequence[Checkpoint]) -> Evidence:
+        """The evidence before these cuts, as a period that is locked rests on it."""
+        sizes: dict[str, dict[int, int]] = {edge_id: {} for edge_id in sorted(self._edges)}
+        for cut in cuts:
+            sizes.setdefault(cut.origin.edge_id, {})[cut.origin.epoch] = cut.size
+        edges = [self._edges[edge_id] for edge_id in sorted(self._edges)]
+        return evidence_of(edges, sizes, [cut_of(*cut) for cut in cuts])
+
     def _origins(self, edge_id: str) -> list[Origin]:
         """Approved epochs of the edge that have leaves, oldest first."""
         return sorted(
@@ -106,7 +118,8 @@ class ProjectSource:
         )
 
     def _empty(self, edge_id: str) -> EdgeEvidence:
-        return EdgeEvidence(edge_id, [point.point for point in self._project.points if point.edge_id == edge_id])
+        points = [point.point for point in self._project.points if point.edge_id == edge_id]
+        return EdgeEvidence(edge_id, points, is_source=edge_id in self._roster.sources)
 
     def _grew_behind(self, edge: EdgeEvidence, origins: list[Origin]) -> bool:
         """Whether an epoch has leaves that a reading in order of epochs would have seen before others."""
@@ -119,6 +132,19 @@ class ProjectSource:
         for stored in self._log.leaves(origin, len(hashes), self._log.head(origin).size):
             if stored.i != len(hashes):
                 raise EvidenceBroken(f"evidence log has no leaf {len(hashes)} of {origin}; run: hakari log fsck")
+            if not stored.deflated:
+                forgone = covering(forgone_of(self._log, origin), stored.i)
+                if forgone is None:
+                    raise EvidenceBroken(
+                        f"leaf {stored.i} of {origin} has no body, and no decision says so; run: hakari log fsck"
+                    )
+                if not is_word(self._roster, origin, stored.i, stored.leaf_hash, stored.gone):
+                    raise EvidenceBroken(
+                        f"leaf {stored.i} of {origin} has no body, and its edge has not signed so; run: hakari log fsck"
+                    )
+                hashes.append(stored.leaf_hash)
+                edge.skip(origin.epoch, stored.leaf_hash, forgone)
+                continue
             body = inflate(stored.deflated)
             hashes.append(leaf_hash(body))
             edge.add(origin.epoch, body, stored.received_ms + MAX_FUTURE_MS)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from zoneinfo import ZoneInfo
 
+from calc.lost import RULE as MEASUREMENT_GAP
 from calc.methodologies.base import Methodology
 from calc.methodologies.declared import Quantity
 from calc.verify import Verdict
 from hakari.cli.output import printable, table
 from hakari.ledger.result import (
     EquipmentUsed,
+    Given,
     Input,
     Line,
     MethodologyUsed,
@@ -23,12 +25,19 @@ from hakari.ledger.types import PeriodRecord
 from hakari.period import time_text
 
 MAX_LINES = 20
+FOLDER = "folder"
 _REFUSED = "refused"
 _HEAD = (
     "period", "state", "methodology", "standing", "measured", "measured to", "completeness",
     "reference tCO2", "project emissions tCO2", "reductions tCO2", "whole t",
 )  # fmt: skip
 _RIGHT = (6, 7, 8, 9, 10)
+_ORIGINS_JA = {
+    "measured": "計測値",
+    "received": "他の送信元からの受信値",
+    "imported": "ファイルからの取込値",
+    "declared": "人による申告値",
+}
 
 
 def methodology_text(one: Methodology) -> str:
@@ -78,7 +87,7 @@ def verdict_text(verdict: Verdict) -> str:
         lines.append(
             f"reference {_full(verdict.reference_tco2)} - project {_full(verdict.project_tco2)} = reductions"
             f" {_full(verdict.reductions_tco2)} tCO2, in whole tonnes {_full(verdict.reductions_whole_tco2)};"
-            f" completeness {verdict.completeness}; computed from {verdict.leaves} signed leaves"
+            f" completeness {verdict.completeness}; computed from {verdict.leaves} signed leaves{_bodiless(verdict)}"
         )
     if verdict.result is not None:
         lines += _measured_lines(verdict.result)
@@ -90,6 +99,10 @@ def verdict_text(verdict: Verdict) -> str:
     ok = "OK, but no total: a quantity is refused;" if refused else "OK:" if verdict.ok else "NOT OK:"
     lines.append(f"{ok} {verdict.meaning}")
     return "\n".join(map(printable, lines))
+
+
+def _bodiless(verdict: Verdict) -> str:
+    return f", of {verdict.bodiless} only the hash" if verdict.bodiless else ""
 
 
 def _methodology_lines(used: MethodologyUsed) -> list[str]:
@@ -107,6 +120,7 @@ def _measured_lines(result: PeriodResult) -> list[str]:
     return [
         f"period {start} to {end}, {result.zone}; measured to {to}",
         *(_input_text(one) for one in result.inputs),
+        *(given_text(one, zone) for one in result.given),
         *(evidence_text(one, zone) for one in result.evidence),
         *(_line_text(one, zone) for one in result.lines),
     ]
@@ -121,7 +135,36 @@ def _input_text(one: Input) -> str:
         measured = f"above {one.energised_above} {unit}".rstrip() + f" for {quantity}, from {first} to {last}"
     else:
         measured = f"{last} − {first} = {quantity}"
-    return f"{_measured_name(one)} {one.point} ({one.meter_serial}): {measured}, leaves {leaves}; {_calibration(one)}"
+    given = f"; {_origin_text(one.origin)}" if one.origin else ""
+    name = f"{_measured_name(one)} {one.point} ({one.meter_serial})"
+    return f"{name}: {measured}, leaves {leaves}; {_calibration(one)}{given}"
+
+
+def _origin_text(origin: str) -> str:
+    """That readings were not measured by an edge, in both languages."""
+    ja = "、".join(_ORIGINS_JA.get(one, one) for one in origin.split(" and "))
+    return f"NOT MEASURED BY AN EDGE: {origin} / エッジによる計測値ではない: {ja}"
+
+
+def given_text(one: Given, zone: ZoneInfo) -> str:
+    """Where readings that no edge measured came from, in both languages: who, why, which file or document, when."""
+    head = f"given for {one.point}"
+    more = f"; and {one.left_out} more sources, see --json / 他 {one.left_out} 件" if one.left_out else ""
+    if one.imported_ms is None:
+        return f"{head}: {one.origin} over MQTT, signed on receipt / MQTT で受信し、受信時に署名{more}"
+    file = f"{one.name} (sha256 {one.sha256})"
+    told = f"{time_text(one.imported_ms, zone)}, leaf {one.epoch}/{one.leaf}"
+    if one.way == FOLDER:
+        return (
+            f"{head}: {one.origin} from folder {one.who}, nobody handed it in: file {file}, {told}"
+            f" / 監視フォルダー {one.who} から取込（担当者なし）：ファイル {file}{more}"
+        )
+    document = f", document {one.document} (sha256 {one.document_sha256})" if one.document else ""
+    document_ja = f"、証憑 {one.document}（sha256 {one.document_sha256}）" if one.document else ""
+    return (
+        f"{head}: {one.origin} by {one.who} from {file}{document}, because: {one.why}; {told}"
+        f" / {one.who} が入力：{file}{document_ja}、理由：{one.why}{more}"
+    )
 
 
 def evidence_text(one: PointEvidence, zone: ZoneInfo) -> str:
@@ -244,9 +287,12 @@ def period_text(record: PeriodRecord, result: PeriodResult) -> str:
             right=(2, 3, 4),
         ),
     ]  # fmt: skip
-    more = [evidence_text(one, zone) for one in result.evidence]
+    more = [f"{_measured_name(i)} {i.point}: {_origin_text(i.origin)}" for i in result.inputs if i.origin]
+    more += [given_text(one, zone) for one in result.given]
+    more += [evidence_text(one, zone) for one in result.evidence]
     more += [line for one in result.equipment for line in _equipment_lines(one)]
-    more += [_line_text(one, zone) for one in result.lines[:MAX_LINES]]
+    first = sorted(result.lines, key=lambda one: one.rule != MEASUREMENT_GAP)
+    more += [_line_text(one, zone) for one in first[:MAX_LINES]]
     if len(result.lines) > MAX_LINES:
         more.append(f"{len(result.lines) - MAX_LINES} more lines; see --json")
     more += [f"not to be locked because {refusal}" for refusal in result.refusals]

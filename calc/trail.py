@@ -17,10 +17,10 @@ from hakari.names import point_id
 from hakari.period import Period
 from hakari.registers.profile_hash import profile_sha256
 from hakari.wire.configuration import Meter, MeteringConfiguration
+from hakari.wire.events import COMMISSIONING, COMMISSIONING_POINTS, METER_REPLACED
 from hakari.wire.leaf import Event, Leaf
 
-COMMISSIONING, POINTS, REPLACED = "commissioning", "commissioning-points", "meter-replaced"
-KINDS = frozenset({COMMISSIONING, POINTS, REPLACED})
+KINDS = frozenset({COMMISSIONING, COMMISSIONING_POINTS, METER_REPLACED})
 # A commissioning's event keeps so many characters of the names that matched; what lies behind stands with the points.
 MATCHED_CHARS = 2000
 UNSEEN = frozenset({"not compared", "no value"})
@@ -112,8 +112,13 @@ class Trail:
         points: Collection[str],
         known: Mapping[str, MeteringConfiguration],
         sizes: Mapping[int, int],
+        *,
+        in_order: bool = True,
     ) -> dict[str, list[Stand]]:
-        """What was in force for each of `points` over time, as far as the leaves before the cut say."""
+        """What was in force for each of `points` over time, as far as the leaves before the cut say.
+
+        Where leaves are not `in_order` of time, each configuration was in force for all of it.
+        """
         found: dict[str, list[Stand]] = {point: [] for point in points}
         told = sorted((one for one in self.told if _within(one.held, sizes)), key=lambda one: one.at)
         used = sorted(one for one in self.used if _within(one.held, sizes))
@@ -124,13 +129,14 @@ class Trail:
                 records.take(told[next_told])
                 next_told += 1
             configuration = known.get(use.sha256)
-            until_ms = used[k + 1].since_ms if k + 1 < len(used) else END_OF_TIME_MS
+            since_ms = use.since_ms if in_order else 0
+            until_ms = used[k + 1].since_ms if in_order and k + 1 < len(used) else END_OF_TIME_MS
             for meter in () if configuration is None else configuration.meters:
                 of = _of(meter) if any(point.startswith(f"{edge_id}/{meter.id}/") for point in points) else None
                 for name in [] if of is None else [point.name for point in meter.profile.points]:
                     if (stands := found.get(point_id(edge_id, meter.id, name))) is not None and of is not None:
                         record = records.of(meter.id, name, of)
-                        stands.append(Stand(use.since_ms, until_ms, meter, use.sha256, use.held, record))
+                        stands.append(Stand(since_ms, until_ms, meter, use.sha256, use.held, record))
         return found
 
 
@@ -157,7 +163,7 @@ class _Records:
         data, kind = told.event.data, told.event.kind
         meter = data.get("meter", "")
         records = self._records.setdefault(meter, {})
-        if kind == REPLACED:
+        if kind == METER_REPLACED:
             records.clear()
         elif kind == COMMISSIONING:
             self._heads[meter] = told

@@ -32,7 +32,7 @@ from hakari.ledger.result import EquipmentUsed, MethodologyUsed, ParameterUsed, 
 from hakari.log.note import VerifierKey
 from hakari.log.roster import Roster, open_roster
 from hakari.names import Origin
-from hakari.pack.layout import PROJECT, README, RESULT, ROSTER, STATEMENT, names_of, readme, records
+from hakari.pack.layout import PROJECT, README, RESULT, ROSTER, STATEMENT, HashOnly, names_of, readme, records
 from hakari.pack.reader import Pack, Place, load, read
 from hakari.period import Period
 
@@ -64,6 +64,7 @@ class Verdict(msgspec.Struct, frozen=True):
     `meaning` says in words what the pack credits; `notes` are no problems but worth knowing. State, project and
     label are "unknown" without a signed statement. `project_sha256`, `roster_serial`, `parameters` and `equipment` say
     what the total rests on beside measurement: they are to be compared with what the verifier knows from elsewhere.
+    Of `leaves`, `bodiless` are without a body (I11): of these there is only the hash.
     `result` is the whole result as computed from the leaves: period, inputs with their registers, lines.
     """
 
@@ -83,6 +84,7 @@ class Verdict(msgspec.Struct, frozen=True):
     reductions_whole_tco2: int | None
     completeness: str | None
     leaves: int
+    bodiless: int
     refusals: list[str]
     problems: list[Problem]
     notes: list[str]
@@ -213,7 +215,7 @@ def _recomputed(
             return None
         check_project(project, methodology)
         period = Period.of(statement.start_ms, statement.end_ms)
-        edges = _evidence(project, logs)
+        edges = _evidence(project, logs, roster)
         cuts = [cut_of(log.origin, log.size, log.root) for log in logs]
         result = compute(project, methodology, evidence_of(edges, _sizes(logs), cuts), statement.label, period)
     except (DataProblem, BadConfiguration) as error:
@@ -223,6 +225,7 @@ def _recomputed(
         if one.unrecorded:
             report(RESULT, f"evidence does not hold: {one.unrecorded}")
     report.notes.extend(str(fork) for fork in chain.from_iterable(edge.forks for edge in edges))
+    report.notes.extend(str(one) for one in chain.from_iterable(edge.forgone for edge in edges))
     if statement.state == "locked":
         _check_locked(roster, edges, logs, result, report)
     return msgspec.structs.replace(result, state=statement.state)
@@ -265,14 +268,20 @@ def _methodology(project: Project, statement: Statement, report: _Report) -> Met
     return found
 
 
-def _evidence(project: Project, logs: Sequence[CheckedLog]) -> list[EdgeEvidence]:
+def _evidence(project: Project, logs: Sequence[CheckedLog], roster: Roster) -> list[EdgeEvidence]:
     """What the leaves say of the project's points; a leaf is gone from memory when the next one is read."""
-    edges = [EdgeEvidence(edge, [p.point for p in project.points if p.edge_id == edge]) for edge in project.edge_ids]
+    edges = [
+        EdgeEvidence(edge, [p.point for p in project.points if p.edge_id == edge], is_source=edge in roster.sources)
+        for edge in project.edge_ids
+    ]
     by_id = {edge.edge_id: edge for edge in edges}
     for log in logs:
         if log.origin.edge_id in by_id:
             for body in log.bodies():
-                by_id[log.origin.edge_id].add(log.origin.epoch, body)
+                if isinstance(body, HashOnly):
+                    by_id[log.origin.edge_id].skip(log.origin.epoch, body.leaf_hash, body.forgone)
+                else:
+                    by_id[log.origin.edge_id].add(log.origin.epoch, body)
     return edges
 
 
@@ -337,6 +346,7 @@ def _verdict(report: _Report, found: _Found) -> Verdict:
         reductions_whole_tco2=result.reductions_whole_tco2 if result is not None else None,
         completeness=result.completeness if result is not None else None,
         leaves=sum(log.size for log in found.logs if log.signed),
+        bodiless=sum(log.bodiless for log in found.logs if log.signed),
         refusals=result.refusals if result is not None else [],
         problems=report.problems,
         notes=report.notes,

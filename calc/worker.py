@@ -19,7 +19,7 @@ from calc.project import Project, check_project, read_project
 from calc.source import CutEvidence, ProjectSource
 from hakari.errors import BadConfiguration, HakariError
 from hakari.ledger.port import Ledger
-from hakari.ledger.result import PeriodResult, encode, sha256_of
+from hakari.ledger.result import PeriodResult, decode, encode, sha256_of
 from hakari.ledger.types import FINAL, PeriodRecord, ProjectRecord, State
 from hakari.log.checkpoint import Checkpoint
 from hakari.log.roster import Roster
@@ -208,14 +208,19 @@ class Worker:
         key = (record.document_sha256, identity in final, *cuts)
         if self._done.get(identity) == key:
             return None
-        computed = self._computed(loaded, named)
         stored = self._ledger.period(identity)
-        if self._with_days and named.kind == "month":
-            locked = stored is not None and stored.state in FINAL
-            self.days[identity] = days_of(computed.prepared, named.period, locked=locked)
-        self._done[identity] = key
         if stored is not None and stored.state in FINAL:
+            if self._with_days and named.kind == "month":
+                # What was given to a log after it was locked lies behind its cut, as for the total.
+                evidence = loaded.source.at_cuts(locked_cuts(decode(stored.result_json)))
+                prepared = prepare(loaded.project, loaded.methodology, evidence)
+                self.days[identity] = days_of(prepared, named.period, locked=True)
+            self._done[identity] = key
             return None
+        computed = self._computed(loaded, named)
+        if self._with_days and named.kind == "month":
+            self.days[identity] = days_of(computed.prepared, named.period, locked=False)
+        self._done[identity] = key
         text = encode(computed.result)
         state: State = "closed" if computed.found.closed else "open"
         if stored is not None:

@@ -68,7 +68,8 @@ class Input(_Part, frozen=True, omit_defaults=True):
     `quantity` is in `unit` (the methodology's); None when it was refused, with the reason among the result's
     refusals. `good_slots` of `expected_slots` had a GOOD reading. `equipment` is what it was measured for. With
     `energised_above` (in the registers' unit) it is the time in which the gauge stood above that; `start` and `end`
-    are then the first and last readings between which time counts.
+    are then the first and last readings between which time counts. `origin` is "" where an edge measured, else how the
+    readings came: received, imported or declared.
     """
 
     parameter: str
@@ -88,6 +89,7 @@ class Input(_Part, frozen=True, omit_defaults=True):
     expected_slots: int
     equipment: str = ""
     energised_above: str = ""
+    origin: str = ""
 
 
 class Vintage(_Part, frozen=True):
@@ -199,12 +201,37 @@ class PointEvidence(_Part, frozen=True, omit_defaults=True):
     unrecorded: str = ""
 
 
+class Given(_Part, frozen=True, omit_defaults=True):
+    """What gave readings of `point` that no edge measured, as the signed event of leaf (`epoch`, `leaf`) tells.
+
+    `way` is "person" where somebody handed in the file or the values, "folder" where a watched folder took the file
+    and `who` is that folder's source, "" where they came over MQTT and were signed on receipt. `name` and `sha256`
+    are the file's, `document` what values were read from, `imported_ms` plant time. `left_out` is how many more there
+    are beside those that are told.
+    """
+
+    point: str
+    origin: str
+    way: str
+    epoch: int
+    leaf: int
+    who: str = ""
+    why: str = ""
+    name: str = ""
+    sha256: str = ""
+    document: str = ""
+    document_sha256: str = ""
+    imported_ms: int | None = None
+    left_out: int = 0
+
+
 class PeriodResult(_Part, frozen=True, omit_defaults=True):
     """One project's result for one period. `label` is `2016-07`, `2016` or `2016-07-01/2016-10-01`.
 
     `measured_end_ms` is before `end_ms` while the period is not over at the cut. `refusals` are the reasons
     why it cannot be locked; a figure that could not be computed is None and has its reason there. `equipment` is
-    empty for a methodology without; totals are its sum. `evidence` has each point once.
+    empty for a methodology without; totals are its sum. `evidence` has each point once, `given` what gave the
+    readings of each point that no edge measured, from its first boundary register to its last.
     """
 
     v: int
@@ -234,6 +261,7 @@ class PeriodResult(_Part, frozen=True, omit_defaults=True):
     refusals: list[str]
     equipment: list[EquipmentUsed] = []
     evidence: list[PointEvidence] = []
+    given: list[Given] = []
 
 
 def encode(result: PeriodResult) -> str:

@@ -14,7 +14,7 @@ ALL_PROJECTS = "*"
 
 Kind = Literal["month", "year", "custom"]
 State = Literal["open", "closed", "submitted", "locked", "verified", "issued", "superseded"]
-Role = Literal["verifier"]
+Role = Literal["verifier", "operator"]
 
 FINAL: frozenset[State] = frozenset({"locked", "verified", "issued", "superseded"})
 """States in which nothing but the state may change any more."""
