@@ -37,6 +37,7 @@ def build(place: Place) -> Json:
         *_today(place),
         row(say("Alerts")),
         alerts(text(say, "Open alerts"), Size(24, 8)),
+        _alarms(place),
     ]
     site = query_variable("site", say("Plant"), q.INFLUXQL, q.tag_values(q.EDGE, "site"), multi=True)
     about = "All plants at a glance: who reports, who is silent, and the day's draft figures. Times are UTC."
@@ -75,6 +76,20 @@ def _numbers(place: Place) -> list[Json]:
             Look("none", ((None, GREEN), (10, ORANGE))),
         ),
     ]
+
+
+def _alarms(place: Place) -> Json:
+    """What ingest alarms with: the same list as `hakari ingest alarms`."""
+    say = place.say
+    columns = [
+        Column("raised_ms", say("since"), "time:YYYY-MM-DD HH:mm"),
+        Column("severity", say("severity")),
+        Column("kind", say("kind")),
+        Column("english", say("what (en)")),
+        Column("japanese", say("what (ja)")),
+        Column("number", say("number"), "none"),
+    ]
+    return rows(text(say, "Standing alarms"), Size(24, 8), Target(flux.alarm_lines()), columns)
 
 
 def _named(ref: str, name: str) -> Json:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from grafana.queries import DAY, EDGE, EMISSIONS, FLUX, HEALTH, Measured, Query
+from grafana.queries import ALARM, DAY, EDGE, EMISSIONS, FLUX, HEALTH, READING, Measured, Query
+from hakari.measurements import VALUES
 
 PRESENT = "10m"
 LATEST_DAY = "48h"
@@ -59,9 +60,62 @@ _EDGES = f"""edges = {now(EDGE, "state", "view_behind")}
 
 
 def flux(*parts: str) -> Query:
-    """The parts as one query, with the import that they need."""
+    """The parts as one query, with the imports that they need."""
     text = "\n".join(parts)
-    return Query(FLUX, ('import "date"\n' if "date." in text else "") + text)
+    return Query(FLUX, "".join(f'import "{name}"\n' for name in ("date", "strings") if f"{name}." in text) + text)
+
+
+# Which points, as an expression for the beginning of their fields.
+REGISTERS, GAUGES, POWERS = "^${register:regex}", "^${gauge:regex}", "power"
+GOOD_VALUE = VALUES[0]
+_NAMED = f"""
+  |> map(fn: (r) => ({{_time: r._time, _value: r._value, point: r.edge + "/" + r.meter + "/" + strings.trimSuffix(v: r._field, suffix: ".{GOOD_VALUE}")}}))
+  |> group(columns: ["point"])"""  # noqa: E501
+_OF_POINTS = '|> group(columns: ["edge", "meter", "_field"])\n  |> sort(columns: ["_time"])'
+
+
+def _values(points: str) -> str:
+    return f"""from(bucket: v.defaultBucket)
+  |> range(start: v.timeRangeStart, stop: v.timeRangeStop)
+  |> filter(fn: (r) => r._measurement == "{READING.name}" and r._field =~ /{points}[.]{GOOD_VALUE}$/)
+  |> filter(fn: (r) => r.{READING["site"]} =~ /^${{site:regex}}$/ and r.{READING["meter"]} =~ /^${{meter:regex}}$/)"""
+
+
+def good(points: str, how: str) -> Query:
+    """GOOD readings of the points that the expression `points` matches; an empty interval is null, so a gap is seen.
+
+    Twice in windows: each series where it is stored, then what there is of a point in several epochs.
+    """
+    windows = 'aggregateWindow(every: v.windowPeriod, fn: {how}, createEmpty: {empty}, timeSrc: "_start")'
+    return flux(
+        f"""{_values(points)}
+  |> {windows.format(how=how, empty="false")}
+  {_OF_POINTS}
+  |> {windows.format(how=how, empty="true")}{_NAMED}"""
+    )
+
+
+def falls() -> Query:
+    """Steps at which a register fell: a reset, a rollover or a replaced meter."""
+    return flux(
+        f"""{_values(REGISTERS)}
+  {_OF_POINTS}
+  |> difference()
+  |> filter(fn: (r) => r._value < 0.0){_NAMED}"""
+    )
+
+
+def energy() -> Query:
+    """What registers rose by in each interval.
+
+    A step belongs to the interval that ends with its reading, so windows begin 1 ms after the full hour.
+    """
+    return flux(
+        f"""{_values(REGISTERS)}
+  {_OF_POINTS}
+  |> difference(nonNegative: true)
+  |> aggregateWindow(every: v.windowPeriod, offset: 1ms, fn: sum, createEmpty: false, timeSrc: "_start"){_NAMED}"""
+    )
 
 
 def _whole(table: str, column: str, how: str) -> str:
@@ -166,6 +220,21 @@ def edge_lines() -> Query:
   |> keep(columns: [{kept}])
   |> sort(columns: ["site", "edge"])"""
     return flux(text)
+
+
+def alarm_lines() -> Query:
+    """One row an alarm that stands now, of every plant and of ingest itself."""
+    fields = ("active", "raised_ms", "english", "japanese", "number")
+    kept = ", ".join(f'"{ALARM[name]}"' for name in ("severity", "kind", *fields[1:]))
+    asked = last_rows(ALARM, fields, f"date.sub(d: {PRESENT}, from: v.timeRangeStop)", chosen=False)
+    return flux(
+        f"""{asked}
+  |> group()
+  |> filter(fn: (r) => r.{ALARM["active"]} == 1)
+  |> keep(columns: [{kept}])
+  |> sort(columns: ["raised_ms"], desc: true)
+  |> limit(n: 500)""",
+    )
 
 
 def latest_days(measured: Measured, *fields: str) -> Query:

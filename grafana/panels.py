@@ -255,10 +255,13 @@ def value_map(texts: Mapping[int, tuple[str, str]] | Mapping[str, tuple[str, str
     return [{"type": "value", "options": options}]
 
 
-def query_variable(name: str, label: str, uid: str, query: str, *, multi: bool, listed: bool = False) -> Json:
+def query_variable(
+    name: str, label: str, uid: str, query: str, *, multi: bool, listed: bool = False, part: str = ""
+) -> Json:
     """A variable whose values a query gives; with `multi` also all of them, which is where it begins.
 
-    All stands for anything at all, or where `listed` for the values of the query alone, joined by Grafana.
+    All stands for anything at all, or where `listed` for the values of the query alone, joined by Grafana. `part` is an
+    expression for what of each value counts.
     """
     everything = {"text": "All", "value": "$__all"}
     return {
@@ -270,7 +273,7 @@ def query_variable(name: str, label: str, uid: str, query: str, *, multi: bool, 
         "definition": query,
         "refresh": 1,
         "sort": 1,
-        "regex": "",
+        "regex": part,
         "hide": 0,
         "skipUrlSync": False,
         "multi": multi,

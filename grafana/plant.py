@@ -28,7 +28,7 @@ from grafana.parts import SLOTS, completeness_steps, links, meter_variables, qua
 
 NAME = "plant"
 DAYS_SHOWN = "31d"
-POINT = "$tag_point"
+POINT = "${__field.labels.point}"
 
 
 def build(place: Place) -> Json:
@@ -48,8 +48,8 @@ def build(place: Place) -> Json:
     )
     variables = [
         *meter_variables(say, many_plants=False),
-        query_variable("register", say("Register"), q.INFLUXQL, counters, multi=True, listed=True),
-        query_variable("gauge", say("Quantity"), q.INFLUXQL, gauges, multi=False),
+        query_variable("register", say("Register"), q.INFLUXQL, counters, multi=True, listed=True, part=q.ENDS),
+        query_variable("gauge", say("Quantity"), q.INFLUXQL, gauges, multi=False, part=q.ENDS),
         interval_variable("slot", say("Interval at least"), SLOTS, "15m"),
     ]
     about = "One plant: power, registers, states of its meters and calc's days."
@@ -92,22 +92,29 @@ def _measured(place: Place) -> list[Json]:
             {"id": "custom.pointSize", "value": 12},
             {"id": "custom.axisPlacement", "value": "right"},
             {"id": "color", "value": {"mode": "fixed", "fixedColor": RED}},
+            {"id": "displayName", "value": f"{POINT} {say('fall')}"},
         ],
     }
-    falls = Target(q.falls(), f"{POINT} {say('fall')}")
+    look = Look("short", name=POINT)
     gaps, hourly = {"interval": "$slot"}, {"interval": "1h"}
     return [
-        lines(text(say, "Power"), Size(24, 9), [Target(q.good(q.POWERS, "mean"), POINT)], Look("short"), **gaps),
+        lines(text(say, "Power"), Size(24, 9), [Target(flux.good(flux.POWERS, "mean"))], look, **gaps),
         lines(
             text(say, "Registers"),
             Size(12, 9),
-            [Target(q.good(q.REGISTERS, "last"), POINT), falls],
-            Look("short"),
+            [Target(flux.good(flux.REGISTERS, "last")), Target(flux.falls())],
+            look,
             overrides=[fall],
             **gaps,
         ),
-        bars(text(say, "Rise of the registers"), Size(12, 9), [Target(q.energy(), POINT)], Look("short"), **hourly),
-        lines(text(say, "Any quantity"), Size(24, 8), [Target(q.good(q.GAUGES, "mean"), POINT)], Look("short"), **gaps),
+        bars(text(say, "Rise of the registers"), Size(12, 9), [Target(flux.energy())], look, **hourly),
+        lines(
+            text(say, "Any quantity"),
+            Size(24, 8),
+            [Target(flux.good(flux.GAUGES, "mean"))],
+            look,
+            **gaps,
+        ),
     ]
 
 

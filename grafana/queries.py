@@ -15,10 +15,8 @@ from hakari import measurements as m
 
 FLUX = "hakari-flux"
 INFLUXQL = "hakari-influxql"
-# A point's whole name is `{edge id}/{meter}/{point}`: what a variable holds is its end.
-REGISTERS = r"(^|\/)${register:regex}"
-GAUGES = r"(^|\/)${gauge:regex}"
-POWERS = "power"
+# What a variable of points holds is the end of their whole names, by which their fields begin.
+ENDS = r"/[^\/]+$/"
 
 
 class Measured(NamedTuple):
@@ -38,6 +36,7 @@ class Measured(NamedTuple):
 READING = Measured(m.READING, m.READING_TAGS, m.READING_FIELDS)
 HEALTH = Measured(m.HEALTH_MINUTE, m.HEALTH_TAGS, m.HEALTH_FIELDS)
 EDGE = Measured(m.EDGE_MINUTE, m.EDGE_TAGS, m.EDGE_FIELDS)
+ALARM = Measured(m.ALARM, m.ALARM_TAGS, m.ALARM_FIELDS)
 DAY = Measured(m.PERIOD_DAY, m.DAY_TAGS, m.DAY_FIELDS)
 EMISSIONS = Measured(m.EMISSIONS_DAY, m.EMISSIONS_TAGS, m.EMISSIONS_FIELDS)
 
@@ -73,40 +72,9 @@ def series(
     )
 
 
-def good(points: str, how: str) -> Query:
-    """GOOD readings of the points that the expression `points` matches; an empty interval is null, so a gap is seen."""
-    more = (f'"point" =~ /{points}$/', '"quality" = 0')
-    return series(READING, how, "value", "edge", "meter", "point", more=more, fill="null")
-
-
-def _steps(how: str, *, time: bool) -> str:
-    where = _where(READING, f'"point" =~ /{REGISTERS}$/', '"quality" = 0', time=time)
-    return (
-        f'(SELECT {how}("{READING["value"]}") AS "step" FROM "{READING.name}" WHERE {where} '
-        f"{_by(READING, 'edge', 'meter', 'point')})"
-    )
-
-
-def falls() -> Query:
-    """Steps at which a register fell: a reset, a rollover or a replaced meter."""
-    by = _by(READING, "edge", "meter", "point")
-    return Query(INFLUXQL, f'SELECT "step" FROM {_steps("difference", time=True)} WHERE "step" < 0 {by}')
-
-
-def energy() -> Query:
-    """What registers rose by in each interval.
-
-    A step belongs to the interval that ends with its reading, so windows begin 1 ms after the full hour.
-    """
-    by = _by(READING, "edge", "meter", "point", every="$__interval, 1ms")
-    return Query(
-        INFLUXQL, f'SELECT sum("step") FROM {_steps("non_negative_difference", time=False)} WHERE $timeFilter {by}'
-    )
-
-
 def of_quality(quality: int) -> Query:
     """How many readings had a quality, in each interval."""
-    return series(READING, "count", "raw", more=(f'"quality" = {quality}',))
+    return series(READING, "sum", m.QUALITIES[quality])
 
 
 def oldest_age() -> Query:

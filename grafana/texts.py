@@ -119,6 +119,12 @@ _COLUMNS = {
     "leaf": "リーフ",
     "reason": "理由",
     "fall": "低下",
+    "since": "発生",
+    "severity": "重大度",
+    "kind": "種類",
+    "what (en)": "内容（英語）",
+    "what (ja)": "内容（日本語）",
+    "number": "番号",
     "yes": "はい",
     "no": "いいえ",
 }
@@ -170,6 +176,12 @@ _PANELS = {
     "Open alerts": "発生中のアラート",
     "Alerts of hakari that fire, are pending or have an error.": (
         "hakari のアラートのうち、発生中・保留中・エラーのもの。"
+    ),
+    "Standing alarms": "発生中の警報",
+    "What ingest itself alarms with, as `hakari ingest alarms` lists it and webhooks are told. Alarms behind a "
+    "silent edge stay as they were.": (
+        "ingest 自身が判定した警報（`hakari ingest alarms` の一覧および webhook の通知と同じ）。"
+        "途絶したエッジの配下の警報はそのまま残ります。"
     ),
     "State": "状態",
     "The worst state of the plant's edges now.": "プラントのエッジの現在の最悪状態。",

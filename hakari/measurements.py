@@ -6,13 +6,24 @@ no other tag holds a slash, since ids are of [a-z0-9_-].
 
 from __future__ import annotations
 
-# One row of the readings view. Time: the slot in milliseconds, its nanoseconds telling apart rows of one slot.
+# What one meter gave in one sample. Time: the slot in milliseconds, its nanoseconds telling apart samples of one slot.
+# Of each point p: `p.raw` its bit pattern, an integer; `p.value` the number for people where it is GOOD, `p.uncertain`
+# where it is UNCERTAIN, a float; `p.flaw` quality and reason as text where it is not simply GOOD.
 READING = "reading"
-READING_TAGS = ("site", "edge", "meter", "point", "epoch", "type")
-READING_FIELDS = ("raw", "exponent", "quality", "leaf", "mono_ms", "boot", "reason", "value")
+READING_TAGS = ("site", "edge", "meter", "epoch")
+RAW, FLAW, SHAPE = "raw", "flaw", "shape"
+QUALITIES = ("good", "uncertain", "bad")
+VALUES = ("value", "uncertain")
+READING_FIELDS = (
+    *QUALITIES,  # how many of the points are so; absent where none is
+    SHAPE,  # text: type and exponent of each point
+    "leaf",
+    "mono_ms",
+    "boot",
+)
 
-# How far the readings view is (also tag generation), and what could not become rows: tags edge and epoch. Their time is
-# no time of the plant: the farther a cursor or the later a refused leaf, the later it lies.
+# How far the readings view is (also tag generation), since when and in which layout; and what could not become rows.
+# Tags edge and epoch. Their time is no time of the plant: the farther a cursor, the later a refused leaf, the later.
 CURSOR = "cursor"
 REFUSED = "refused"
 
@@ -42,6 +53,38 @@ EDGE_FIELDS = (
     "view_behind",  # leaves that are stored and not yet in the view
     "frozen",  # 1 while a conflict holds the newest epoch, else 0
     "state",  # text: ok, silent, never, frozen
+    "outbox_age_s",  # how old what the edge delivers now was: its newest leaf's lateness, or its silence
+    "clock_offset_ms",  # of the edge's clock when its newest leaf was cut
+    "certificate_days",  # until the edge's certificate ends; absent where the edge has told none
+    "flags",  # text: kinds of alarms that stand for the edge or one of its meters, in order, a space between
+)
+
+# One row a minute for every meter of every rostered edge, also when nothing arrives. Written by ingest.
+METER_MINUTE = "meter_minute"
+METER_TAGS = ("site", "edge", "meter")
+METER_FIELDS = (
+    "age_s",  # of its freshest point
+    "age_alarm_s",  # the same, but 0 while the whole edge is silent
+    "limit_s",
+    "completeness_24h",  # of its worst counter; of its worst point where it has none
+    "frozen",  # 1 while the meter repeats itself word for word, else 0
+    "points",  # expected, from the configuration
+    "points_ok",  # of them in the state ok
+    "state",  # text: the best state of its points
+    "flags",  # text: kinds of alarms that stand for the meter
+)
+
+# One row a minute for every alarm that stands, and a last one when it is cleared; a tag of nothing is "-". Written by
+# ingest.
+ALARM = "alarm"
+ALARM_TAGS = ("kind", "severity", "site", "edge", "meter", "subject")
+ALARM_FIELDS = (
+    "active",  # 1 while it stands, 0 when it was cleared
+    "number",  # the same from being raised to being cleared
+    "raised_ms",  # since 1970, plant time
+    "detail",  # text
+    "english",  # text
+    "japanese",  # text
 )
 
 # One row a local day (time: local midnight) for each point that a project binds. Written by calc.

@@ -5,6 +5,7 @@ A PUBACK means that a broker took a message, never that anybody stored it; nothi
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 import socket
@@ -20,18 +21,27 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from hakari.errors import BadConfiguration
+from hakari.logs import guard
 from hakari.settings import within
+from hakari.tlsreason import TlsRefusal, watched
 
 MAX_PASSWORD_CHARS = 4096
 RECONNECT_MIN_S = 1
 RECONNECT_MAX_S = 30
-# Connections that end so soon, so many one after the other, are ended by somebody.
+# Connections that end so soon, so many one after the other, are ended by somebody; that is over after a calm.
 BRIEF_S = 5.0
 MANY_BRIEF = 3
+CALM_S = 60.0
+# A client sends a ping after this share of the keepalive, and waits as long again for the answer.
+PING_SHARE = 2 / 3
 
 
 class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[broker]: where it is and who we are. The password is read from a file, never written in a configuration."""
+    """[broker]: where it is and who we are. The password is read from a file, never written in a configuration.
+
+    `{user}` in `password_file`, `certificate_file` and `key_file` stands for the user's name, for rooms that have
+    several. A dead connection is noticed within 1.5 times `keepalive_s`.
+    """
 
     host: str
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8883
@@ -89,12 +99,17 @@ class Standing:
         reason = f"{self._broker} does not let {self._user} subscribe to {topic}"
         self._change(Link.UNHEARD, reason, f"{reason}; correct the broker's access list", logging.ERROR)
 
-    def unreachable(self) -> None:
-        """No connection, or no longer one; that a refused one is closed is no news."""
+    def unreachable(self, tls: str = "") -> None:
+        """No connection, or no longer one; that a refused one is closed is no news. `tls` says why TLS was refused."""
+        if tls and self.link is not Link.STOPPED:
+            self._let_in_s = None
+            self._change(Link.REFUSED, tls, f"{self._broker} refuses TLS: {tls}; trying on meanwhile", logging.ERROR)
+            return
         if self.link in (Link.REFUSED, Link.UNHEARD, Link.STOPPED):
             return
         if self._let_in_s is not None:
-            self._brief = self._brief + 1 if self._machine_s() - self._let_in_s < BRIEF_S else 0
+            brief_s = BRIEF_S if self._brief < MANY_BRIEF else CALM_S
+            self._brief = self._brief + 1 if self._machine_s() - self._let_in_s < brief_s else 0
             self._let_in_s = None
         if self._brief >= MANY_BRIEF:
             reason = f"{self._broker} lets {self._user} in, and connections are ended at once"
@@ -136,11 +151,29 @@ def client(settings: BrokerSettings, folder: Path, user: str, *, clean: bool, ma
         )
     made.suppress_exceptions = False
     made.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
-    made.username_pw_set(user, _password(settings, folder))
+    made.username_pw_set(user, password(settings, folder))
     if settings.ca_file:
-        made.tls_set_context(_tls(settings, folder))
+        context = _tls(settings, folder)
+        made.tls_set_context(context)
+        refusal = watched(context)
+        made.user_data_set(refusal)
+        made.on_pre_connect = lambda *_: _renewed(context, settings, folder, refusal)
     made.on_socket_open = _no_delay
     return made
+
+
+def as_user(settings: BrokerSettings, user: str) -> BrokerSettings:
+    """The settings of one of several users: the files that name `{user}` are that user's."""
+    files = {
+        field: getattr(settings, field).replace("{user}", user)
+        for field in ("password_file", "certificate_file", "key_file")
+    }
+    return msgspec.structs.replace(settings, **files)
+
+
+def prepare(made: paho.Client, settings: BrokerSettings) -> None:
+    """Tells the client where its broker is; nothing is sent before it connects."""
+    made.connect_async(settings.host, settings.port, max(1, int(settings.keepalive_s * PING_SHARE)))
 
 
 def start(made: paho.Client, settings: BrokerSettings) -> threading.Thread:
@@ -149,7 +182,7 @@ def start(made: paho.Client, settings: BrokerSettings) -> threading.Thread:
     The thread ends only after `disconnect()`; one that ended before that died of a fault of ours, which the
     caller has to notice, since paho goes on to say that it is connected.
     """
-    made.connect_async(settings.host, settings.port, settings.keepalive_s)
+    prepare(made, settings)
     thread = threading.Thread(
         target=made.loop_forever, kwargs={"retry_first_connection": True}, name="mqtt", daemon=True
     )
@@ -170,7 +203,8 @@ def _no_delay(_client: paho.Client, _userdata: object, sock: object) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _password(settings: BrokerSettings, folder: Path) -> str | None:
+def password(settings: BrokerSettings, folder: Path) -> str | None:
+    """The password in the file that the settings name, None where they name none; BrokerUnusable otherwise."""
     if not settings.password_file:
         return None
     path = within(folder, settings.password_file)
@@ -185,7 +219,21 @@ def _password(settings: BrokerSettings, folder: Path) -> str | None:
         raise BrokerUnusable(
             f"[broker].password_file {path} must hold one line of 1 to {MAX_PASSWORD_CHARS} characters"
         )
-    return text
+    return guard(text)
+
+
+def tls_refusal(made: paho.Client) -> str:
+    """Why TLS with the broker failed at the last try of a client that `client` made, "" where nothing was said."""
+    told = made.user_data_get()
+    return told.said if isinstance(told, TlsRefusal) else ""
+
+
+def _renewed(context: ssl.SSLContext, settings: BrokerSettings, folder: Path, refusal: TlsRefusal) -> None:
+    """Takes a certificate that was renewed meanwhile; one that cannot be used shows when the broker refuses it."""
+    refusal.said = ""
+    if settings.certificate_file:
+        with contextlib.suppress(OSError, ssl.SSLError):
+            context.load_cert_chain(within(folder, settings.certificate_file), within(folder, settings.key_file))
 
 
 def _tls(settings: BrokerSettings, folder: Path) -> ssl.SSLContext:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from hakari.errors import BadConfiguration
@@ -13,9 +14,11 @@ MAX_EDGE_ID_CHARS = 64
 MAX_NAMESPACE_CHARS = 100
 MAX_HOST_CHARS = 253
 MAX_PORT = 65535
+REMEMBERED = 16_384
 MAX_EPOCH = 2**40
 INGEST_CLIENT_ID = "ingest-all"
 ALL_BATCHES = "hakari/v1/batch/+/+"
+IMPORT_EVENT = "import"
 
 _EDGE_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 _NAMESPACE = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
@@ -41,13 +44,18 @@ class Origin(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Origin:
         """The origin written in `text`; BadName unless writing it again gives the same text."""
-        parts = text.split("/")
-        if len(parts) != 4 or not parts[3].isascii() or not parts[3].isdigit():
-            raise BadName(f"origin {text!r} is not namespace/site/edge/epoch; use four parts, the last one a number")
-        origin = cls(check_namespace(parts[0]), check_edge_id(f"{parts[1]}-{parts[2]}"), int(parts[3]))
-        if origin.epoch > MAX_EPOCH or str(origin) != text:
-            raise BadName(f"origin {text!r} is not in its one form {str(origin)!r}")
-        return origin
+        return _origin(text)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _origin(text: str) -> Origin:
+    parts = text.split("/")
+    if len(parts) != 4 or not parts[3].isascii() or not parts[3].isdigit():
+        raise BadName(f"origin {text!r} is not namespace/site/edge/epoch; use four parts, the last one a number")
+    origin = Origin(check_namespace(parts[0]), check_edge_id(f"{parts[1]}-{parts[2]}"), int(parts[3]))
+    if origin.epoch > MAX_EPOCH or str(origin) != text:
+        raise BadName(f"origin {text!r} is not in its one form {str(origin)!r}")
+    return origin
 
 
 def check_edge_id(edge_id: str) -> str:
@@ -100,6 +108,7 @@ def check_address(address: str, what: str) -> str:
     return address
 
 
+@lru_cache(maxsize=REMEMBERED)
 def shard(edge_id: str) -> str:
     """The fixed shard of an edge: first byte of the SHA-256 of its id, two hex digits."""
     return hashlib.sha256(edge_id.encode()).hexdigest()[:2]
@@ -125,11 +134,17 @@ def batches_of_shard(two_digits: str) -> str:
     return f"hakari/v1/batch/{two_digits}/+"
 
 
+def source_client_id(name: str) -> str:
+    """Client id, and user where none is given, of ingest's session for another sender's topics."""
+    return f"ingest-source-{name}"
+
+
 def ingest_client_id(two_digits: str) -> str:
     """Client id and user of the worker that owns one shard: a second one throws the first out at the broker."""
     return f"ingest-{two_digits}"
 
 
+@lru_cache(maxsize=REMEMBERED)
 def edge_id_of_batch_topic(topic: str) -> str | None:
     """The edge id that a batch topic names, or None where the topic is not one in its exact form."""
     edge_id = topic.rsplit("/", 1)[-1]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.system.influx import InfluxServer
+from tests.system.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
@@ -65,4 +66,22 @@ def influxd_program() -> Path:
 def influxd(influxd_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
     """A real InfluxDB for all tests of this process; each takes a bucket of its own and never stops the server."""
     with InfluxServer(influxd_program, tmp_path_factory.mktemp("influxd")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_programs() -> Path:
+    """The folder of PostgreSQL's programs, HAKARI_TEST_POSTGRES; skips where there is none."""
+    named = os.environ.get("HAKARI_TEST_POSTGRES")
+    if not named:
+        pytest.skip("PostgreSQL is not here; set HAKARI_TEST_POSTGRES to the folder of initdb and postgres")
+    if not (Path(named) / "initdb").is_file():
+        pytest.fail(f"HAKARI_TEST_POSTGRES names {named}, which has no initdb")
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_programs: Path) -> Iterator[PostgresServer]:
+    """A real PostgreSQL for all tests of this process; each takes a schema of its own and never stops the server."""
+    with PostgresServer(postgres_programs) as server:
         yield server

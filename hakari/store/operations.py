@@ -38,6 +38,42 @@ class EdgeHealth(NamedTuple):
     view_behind: int
     frozen: int
     state: str
+    outbox_age_s: float | None = None
+    clock_offset_ms: int | None = None
+    certificate_days: float | None = None
+    flags: str | None = None
+
+
+class MeterHealth(NamedTuple):
+    """One meter at one minute; fields as `hakari.measurements.METER_FIELDS` says, meter "-" where none is known."""
+
+    edge_id: str
+    meter: str
+    age_s: float
+    age_alarm_s: float
+    limit_s: float
+    completeness_24h: float
+    frozen: int
+    points: int
+    points_ok: int
+    state: str
+    flags: str | None = None
+
+
+class AlarmPoint(NamedTuple):
+    """One alarm at one minute; fields as `hakari.measurements.ALARM_FIELDS` says, `edge_id` "" for ingest itself."""
+
+    kind: str
+    severity: str
+    edge_id: str
+    meter: str
+    subject: str
+    active: int
+    number: int
+    raised_ms: int
+    detail: str
+    english: str
+    japanese: str
 
 
 class PointDay(NamedTuple):
@@ -75,7 +111,14 @@ class EmissionsDay(NamedTuple):
 class OperationsView(Protocol):
     """Where operators' measurements go. Writing the same again changes nothing."""
 
-    def put_health(self, t_ms: int, points: Sequence[PointHealth], edges: Sequence[EdgeHealth]) -> None:
+    def put_health(
+        self,
+        t_ms: int,
+        points: Sequence[PointHealth],
+        edges: Sequence[EdgeHealth],
+        meters: Sequence[MeterHealth] = (),
+        alarms: Sequence[AlarmPoint] = (),
+    ) -> None:
         """Writes one minute, which begins at `t_ms`."""
         ...
 

@@ -11,6 +11,9 @@ from typing import get_args, get_type_hints
 
 from hakari.influxdb import InfluxSettings
 from hakari.measurements import (
+    ALARM,
+    ALARM_FIELDS,
+    ALARM_TAGS,
     DAY_FIELDS,
     DAY_TAGS,
     EDGE_FIELDS,
@@ -22,16 +25,20 @@ from hakari.measurements import (
     HEALTH_FIELDS,
     HEALTH_MINUTE,
     HEALTH_TAGS,
+    METER_FIELDS,
+    METER_MINUTE,
+    METER_TAGS,
     PERIOD_DAY,
 )
 from hakari.store.influx import Influx, Series, rfc3339
 from hakari.store.lines import NS_OF_MS, Field, line, site_of
-from hakari.store.operations import EdgeHealth, EmissionsDay, PointDay, PointHealth
+from hakari.store.operations import AlarmPoint, EdgeHealth, EmissionsDay, MeterHealth, PointDay, PointHealth
 
 MAX_DELETES = 10_000
 
 # (time in ns, tags by name, fields by name)
 Point = tuple[int, dict[str, str], dict[str, Field]]
+Minute = PointHealth | EdgeHealth | MeterHealth | AlarmPoint
 
 
 class InfluxOperations:
@@ -40,11 +47,20 @@ class InfluxOperations:
     def __init__(self, settings: InfluxSettings, token: str) -> None:
         self._influx = Influx(settings, token)
 
-    def put_health(self, t_ms: int, points: Sequence[PointHealth], edges: Sequence[EdgeHealth]) -> None:
+    def put_health(
+        self,
+        t_ms: int,
+        points: Sequence[PointHealth],
+        edges: Sequence[EdgeHealth],
+        meters: Sequence[MeterHealth] = (),
+        alarms: Sequence[AlarmPoint] = (),
+    ) -> None:
         """Writes one minute, which begins at `t_ms`; ViewUnavailable when it could not be written whole."""
         ns = t_ms * NS_OF_MS
         lines = [_line(HEALTH_MINUTE, ns, _tags(HEALTH_TAGS, one), _fields(HEALTH_FIELDS, one)) for one in points]
         lines += [_line(EDGE_MINUTE, ns, _tags(EDGE_TAGS, one), _fields(EDGE_FIELDS, one)) for one in edges]
+        lines += [_line(METER_MINUTE, ns, _tags(METER_TAGS, one), _fields(METER_FIELDS, one)) for one in meters]
+        lines += [_line(ALARM, ns, _tags(ALARM_TAGS, one), _fields(ALARM_FIELDS, one)) for one in alarms]
         self._write(lines)
 
     def put_days(self, points: Sequence[PointDay], projects: Sequence[EmissionsDay]) -> None:
@@ -152,13 +168,14 @@ def _line(measurement: str, ns: int, tags: Mapping[str, str], fields: Mapping[st
     return line(measurement, tags.items(), fields.items(), ns)
 
 
-def _tags(names: Sequence[str], row: PointHealth | EdgeHealth) -> dict[str, str]:
+def _tags(names: Sequence[str], row: Minute) -> dict[str, str]:
     """A row's tags: `site` and `edge` from its edge id, the others as they are called."""
-    own = {"site": site_of(row.edge_id), "edge": row.edge_id}
-    return {name: own.get(name) or str(getattr(row, name)) for name in names}
+    own = {"site": site_of(row.edge_id) if row.edge_id else "", "edge": row.edge_id}
+    # A tag that is absent could not be a column of a query that also has rows with it.
+    return {name: (own[name] if name in own else str(getattr(row, name))) or "-" for name in names}
 
 
-def _fields(names: Sequence[str], row: PointHealth | EdgeHealth) -> dict[str, Field]:
+def _fields(names: Sequence[str], row: Minute) -> dict[str, Field]:
     """A row's fields; what may be a fraction is always written as a float, since a field keeps its first type."""
     fractions = _FRACTIONS[type(row)]
     values = {name: getattr(row, name) for name in names}
@@ -167,7 +184,7 @@ def _fields(names: Sequence[str], row: PointHealth | EdgeHealth) -> dict[str, Fi
 
 _FRACTIONS = {
     kind: frozenset(name for name, hint in get_type_hints(kind).items() if float in (hint, *get_args(hint)))
-    for kind in (PointHealth, EdgeHealth)
+    for kind in (PointHealth, EdgeHealth, MeterHealth, AlarmPoint)
 }
 
 

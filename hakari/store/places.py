@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hakari.store.blocks import RAW_LIMIT
 from hakari.store.sqlite import StoreMisused
 from hakari.store.view import Refusal
-from hakari.wire.rows import Row
+from hakari.wire.wide import Row, Rows, Wide
 
 
 def check_places(
@@ -26,6 +26,13 @@ def check_places(
 
 def _all_fit(edge_id: str, epoch: int, start: int, upto: int, rows: Sequence[Row]) -> bool:
     """Whether no row needs a second look; its work is done a column at a time."""
+    if isinstance(rows, Rows):
+        return all(
+            _fits(edge_id, epoch, start, upto, part)
+            if isinstance(part, Wide)
+            else _all_fit(edge_id, epoch, start, upto, [part])
+            for part in rows.parts
+        )
     if not rows:
         return True
     leaves, raws = [row.leaf for row in rows], [row.raw for row in rows]
@@ -37,3 +44,8 @@ def _all_fit(edge_id: str, epoch: int, start: int, upto: int, rows: Sequence[Row
         and max(raws) < RAW_LIMIT
         and all(point.startswith(f"{edge_id}/") for point in {row.point for row in rows})
     )
+
+
+def _fits(edge_id: str, epoch: int, start: int, upto: int, wide: Wide) -> bool:
+    of_place = wide.epoch == epoch and start <= wide.leaf < upto and wide.shape.edge_id == edge_id
+    return of_place and min(wide.raws) >= 0 and max(wide.raws) < RAW_LIMIT

@@ -12,7 +12,15 @@ import pytest
 
 from hakari import measurements
 from hakari.store.opened import open_operations
-from hakari.store.operations import EdgeHealth, EmissionsDay, OperationsView, PointDay, PointHealth
+from hakari.store.operations import (
+    AlarmPoint,
+    EdgeHealth,
+    EmissionsDay,
+    MeterHealth,
+    OperationsView,
+    PointDay,
+    PointHealth,
+)
 from hakari.store.operations_influx import InfluxOperations
 from hakari.store.view import ViewUnavailable
 from tests.system.influx import InfluxServer
@@ -85,6 +93,38 @@ def test_a_minute_of_health(influxd: InfluxServer, operations: OperationsView, b
         }
     ]  # fmt: skip
     assert {*measurements.HEALTH_FIELDS} == {*found[0]} - {"time", *measurements.HEALTH_TAGS}
+
+
+def test_a_minute_of_meters_and_alarms(influxd: InfluxServer, operations: OperationsView, bucket: str) -> None:
+    meter = MeterHealth("plant-north-e1", "meter", 60, 0, 900, 1, 0, 4, 3, "ok", "clock pair")
+    alarm = AlarmPoint("disk", "critical", "", "", "", 1, 7, MINUTE_MS, "5 %", "nearly full (5 %)", "残量不足 (5 %)")
+    edge = EdgeHealth("plant-north-e1", 1, 600.0, None, 7, 1, 0, 0, "ok", 12, -3, 80, "clock")
+    operations.put_health(MINUTE_MS, [], [edge], [meter], [alarm])
+    operations.put_health(
+        MINUTE_MS + 60_000, [], [], [meter._replace(flags=None, age_s=0.5)], [alarm._replace(active=0)]
+    )
+    ns = MINUTE_MS * 10**6
+    first, second = points(influxd, bucket, measurements.METER_MINUTE, measurements.METER_TAGS)
+    tags = {"time": ns, "site": "plant-north", "edge": "plant-north-e1", "meter": "meter"}
+    assert first == {
+        **tags, "age_s": 60, "age_alarm_s": 0, "limit_s": 900, "completeness_24h": 1, "frozen": 0, "points": 4,
+        "points_ok": 3, "state": "ok", "flags": "clock pair",
+    }  # fmt: skip
+    assert ("flags" in second, second["age_s"]) == (False, 0.5)
+    standing, cleared = points(influxd, bucket, measurements.ALARM, measurements.ALARM_TAGS)
+    assert standing == {
+        "time": ns, "kind": "disk", "severity": "critical", "site": "-", "edge": "-", "meter": "-", "subject": "-",
+        "active": 1, "number": 7, "raised_ms": MINUTE_MS, "detail": "5 %", "english": "nearly full (5 %)",
+        "japanese": "残量不足 (5 %)",
+    }  # fmt: skip
+    assert cleared["active"] == 0
+    told = points(influxd, bucket, measurements.EDGE_MINUTE, measurements.EDGE_TAGS)[0]
+    assert (told["outbox_age_s"], told["clock_offset_ms"], told["certificate_days"], told["flags"]) == (
+        12,
+        -3,
+        80,
+        "clock",
+    )
 
 
 def test_a_whole_number_does_not_settle_the_type_of_a_field(operations: OperationsView) -> None:

@@ -15,8 +15,8 @@ class Connection:
     def __init__(self) -> None:
         self.topics: list[str] = []
 
-    def subscribe(self, topic: str, qos: int) -> None:
-        self.topics.append(f"{topic} {qos}")
+    def subscribe(self, topics: list[tuple[str, int]]) -> None:
+        self.topics += [f"{topic} {qos}" for topic, qos in topics]
 
 
 @pytest.mark.parametrize("connections", [1, 3])

@@ -28,9 +28,12 @@ def test_status(tmp_path: Path) -> None:
         spool.put_number(LINK, Link.REFUSED)
         spool.put_number(LINK_SINCE, 1_467_356_400_000)
     told = status(config)
-    assert (told.link, told.link_since_ms) == ("refused by the broker (user or password)", 1_467_356_400_000)
+    assert (told.link, told.link_since_ms) == (
+        "refused by the broker (user, password or certificate)",
+        1_467_356_400_000,
+    )
     assert [(one.epoch, one.size, one.mark, one.closed) for one in told.epochs] == [(1700, 0, 0, False)]
-    assert "refused by the broker (user or password) (since 2016-07-01T07:00:00+00:00)" in shown(told)
+    assert "refused by the broker (user, password or certificate) (since 2016-07-01T07:00:00+00:00)" in shown(told)
     spool.close()
     (tmp_path / "spool #1?.db").write_bytes(b"something else entirely")
     with pytest.raises(SpoolUnread, match=r"cannot be read: .*; check \[edge\]\.spool"):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hakari.mqtt import BrokerSettings
-from ingest.inbox import Inbox
+from ingest.receive.inbox import Inbox
 from tests.system.forge import SUBACK, StrangeBroker, eventually
 
 PUBLISH = bytes.fromhex((Path(__file__).parent / "publish.hex").read_text())
