@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -25,6 +25,7 @@ class InfluxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     The token is read from a file, never written in a configuration. `timeout_s` is for one request. `compress` sends
     lines as gzip: right over a network; on the same machine it costs ingest a third of its speed for nothing.
+    `endpoint` is which server answers at `url`: "influxdb2", or "influxdb3", of which `bucket` names the database.
     """
 
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+(/\S*)?$", max_length=500)]
@@ -33,6 +34,7 @@ class InfluxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bucket: Name = "hakari"
     timeout_s: Annotated[float, msgspec.Meta(ge=1, le=600)] = 30.0
     compress: bool = True
+    endpoint: Literal["influxdb2", "influxdb3"] = "influxdb2"
 
     def token(self, config: Path) -> str:
         """The token in the file that the settings file `config` names; InfluxTokenUnusable otherwise."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from hakari import logs
 from hakari.alive import Alive
@@ -35,7 +36,8 @@ from ingest.receive.shards import Shards
 from ingest.receive.source import Source
 from ingest.receive.worker import Worker
 from ingest.settings import Settings, load_roster, load_settings
-from ingest.sources.beside import SourceThread, source_threads
+from ingest.sources.beside import source_threads
+from ingest.sources.thread import SourceThread
 from ingest.view.feeding import Feeding
 from ingest.watch.minutes import Health
 from ingest.watch.run_alarms import Watching, watching
@@ -56,7 +58,7 @@ class CosignerUnknown(BadConfiguration):
 class FeedingThread(Feeding):
     """Feeding in a thread of its own; what ends it is raised by `check`, where the process can end."""
 
-    beside: Sequence[SourceThread] = ()
+    beside: Sequence[SourceThread[Any]] = ()
     _error: Exception | None = None
     _thread: threading.Thread | None = None
 

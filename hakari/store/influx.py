@@ -1,7 +1,8 @@
-"""InfluxDB 2.7 over the transport of influxdb-client: bytes of line protocol in, typed answers out, errors classified.
+"""InfluxDB 2.7 or 3 over the transport of influxdb-client: lines in, typed answers out, errors classified.
 
 Guaranteed: a line is either stored, or given back with the server's own sentence, or the call ends with
-ViewUnavailable; nothing is dropped in silence. Integers come back exact, since answers are MessagePack of InfluxQL.
+ViewUnavailable; nothing is dropped in silence. Integers come back exact: answers to InfluxQL are MessagePack from
+InfluxDB 2, and from InfluxDB 3 JSON, whose integers Python keeps whole.
 """
 
 from __future__ import annotations
@@ -21,17 +22,47 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
 
 from hakari.influxdb import InfluxSettings
+from hakari.measurements import (
+    ALARM,
+    ALARM_TAGS,
+    CURSOR,
+    DAY_TAGS,
+    EDGE_MINUTE,
+    EDGE_TAGS,
+    EMISSIONS_DAY,
+    EMISSIONS_TAGS,
+    HEALTH_MINUTE,
+    HEALTH_TAGS,
+    METER_MINUTE,
+    METER_TAGS,
+    PERIOD_DAY,
+    READING,
+    READING_TAGS,
+    REFUSED,
+)
 from hakari.store.influx_answers import (
     NO_ANSWER,
     ODD,
     Answer,
+    Bucket,
+    Buckets,
+    JsonResults,
     LinesRefused,
+    Message,
     Offender,
+    Orgs,
+    Results,
+    Series,
     Verdict,
     bisect,
     classify,
+    database_names,
+    inlined,
+    regrouped,
     retry_after_s,
+    worded,
 )
+from hakari.store.lines import MORE
 from hakari.store.view import ViewUnavailable
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
@@ -44,61 +75,30 @@ CONNECTIONS = 4
 NOT_EXECUTED = "not executed"
 FOREVER = ("1677-09-21T00:12:43.145224194Z", "2262-04-11T23:47:16.854775806Z")
 
+DATABASE_PATH = "/api/v3/configure/database"
+TABLE_PATH = "/api/v3/configure/table"
+# InfluxDB 3 takes a table's tags from its first line and no further one later.
+TABLES = {
+    READING: (*READING_TAGS, MORE),
+    CURSOR: ("edge", "epoch", "generation"),
+    REFUSED: ("edge", "epoch"),
+    HEALTH_MINUTE: HEALTH_TAGS,
+    EDGE_MINUTE: EDGE_TAGS,
+    METER_MINUTE: METER_TAGS,
+    ALARM: ALARM_TAGS,
+    PERIOD_DAY: DAY_TAGS,
+    EMISSIONS_DAY: EMISSIONS_TAGS,
+}
+
 T = TypeVar("T")
 
 
 class AnswerUnreadable(ViewUnavailable):
-    """What answers is no InfluxDB 2, or its answer is larger than the limit."""
+    """What answers is not what `[influxdb].endpoint` says, or its answer is larger than the limit."""
 
 
-class Bucket(msgspec.Struct, frozen=True):
-    """A bucket: id, organisation, name, and for how long it keeps points (0: for ever)."""
-
-    id: str
-    org_id: str = msgspec.field(name="orgID")
-    name: str
-    rules: list[dict[str, Any]] = msgspec.field(name="retentionRules", default_factory=list)
-
-    @property
-    def retention_s(self) -> int:
-        """Seconds after which points are dropped, 0 for never."""
-        return max((int(rule.get("everySeconds", 0)) for rule in self.rules), default=0)
-
-
-class Series(msgspec.Struct, frozen=True):
-    """One series of a query's answer."""
-
-    values: list[Any]
-    name: str = ""
-    columns: list[str] = []
-    tags: dict[str, str] = {}
-
-
-class _Result(msgspec.Struct, frozen=True):
-    series: list[Series] = []
-    error: str = ""
-
-
-class _Results(msgspec.Struct, frozen=True):
-    results: list[_Result] = []
-    error: str = ""
-
-
-class _Message(msgspec.Struct, frozen=True):
-    message: str = ""
-    error: str = ""
-
-
-class _Buckets(msgspec.Struct, frozen=True):
-    buckets: list[Bucket] = []
-
-
-class _Org(msgspec.Struct, frozen=True):
-    id: str
-
-
-class _Orgs(msgspec.Struct, frozen=True):
-    orgs: list[_Org] = []
+class RowsStay(ViewUnavailable):
+    """Rows are to be deleted in InfluxDB 3, which documents no means for it."""
 
 
 class Influx:
@@ -113,6 +113,9 @@ class Influx:
             settings.url.rstrip("/"), token, timeout=timeout_ms, org=settings.org,
             connection_pool_maxsize=CONNECTIONS, **tls,
         ).api_client  # fmt: skip
+        self._three = settings.endpoint == "influxdb3"
+        if self._three:
+            self._client.default_headers["Authorization"] = f"Bearer {token}"
         self._settings = settings
         self._sleep = sleep
         database, slash, policy = settings.bucket.partition("/")
@@ -149,36 +152,47 @@ class Influx:
 
     def query(self, influxql: str, values: Mapping[str, object] | None = None) -> list[list[Series]]:
         """The series of each statement of `influxql`, whose `$names` stand for `values`; times in nanoseconds."""
+        if self._three:
+            return [self._one(inlined(statement, values or {})) for statement in influxql.split("; ")]
         form = [*self._database, ("q", influxql), ("epoch", "ns"), ("params", dumps(dict(values or {})))]
         answer = self._call(
             "POST", "/query", form=form, headers={"Content-Type": _FORM, "Accept": "application/x-msgpack"}
         )
-        found = self._decoded(answer.body, _Results, msgspec.msgpack.decode)
-        said = [text for text in (found.error, *(result.error for result in found.results)) if text]
-        if said:
-            text = next((text for text in said if text != NOT_EXECUTED), NOT_EXECUTED)
-            gone = "not found" in text or (text == NOT_EXECUTED and self.bucket() is None)
-            text = "bucket not found" if gone else text
-            raise self._unavailable(Answer(404 if gone else 500, b"", _shown(text), None))
+        found = self._decoded(answer.body, Results, msgspec.msgpack.decode)
+        self._check_errors([found.error, *(result.error for result in found.results)])
         return [result.series for result in found.results]
 
     def delete(self, predicate: str, start: str = FOREVER[0], stop: str = FOREVER[1]) -> None:
-        """Forgets the points of `predicate` from `start` to `stop`, both included."""
+        """Forgets the points of `predicate` from `start` to `stop`, both included; RowsStay with InfluxDB 3."""
+        if self._three:
+            raise RowsStay(
+                f"{self.name} is InfluxDB 3, which documents no way to delete rows; nothing was deleted: write the name"
+                " of a new database into [influxdb].bucket, run hakari view init, and start the rooms again"
+            )
         body = {"start": start, "stop": stop, "predicate": predicate}
         self._call("POST", "/api/v2/delete", query=self._place(), body=body)
 
     def bucket(self) -> Bucket | None:
-        """Our bucket, None where there is none or the token may not see it."""
+        """Our bucket, None where there is none or the token may not see it; InfluxDB 3 does not tell its retention."""
+        if self._three:
+            answer = self._call("GET", DATABASE_PATH, query=[("format", "json")])
+            names = database_names(self._decoded(answer.body, object, msgspec.json.decode))
+            return Bucket("", "", self._settings.bucket) if self._settings.bucket in names else None
         wanted = [("org", self._settings.org), ("name", self._settings.bucket)]
         answer = self._call("GET", "/api/v2/buckets", query=wanted, allow=404)
         if answer.status == 404:
             return None
-        found = self._decoded(answer.body, _Buckets, msgspec.json.decode).buckets
+        found = self._decoded(answer.body, Buckets, msgspec.json.decode).buckets
         return next((bucket for bucket in found if bucket.name == self._settings.bucket), None)
 
     def keeping_bucket(self) -> Bucket | None:
-        """Our bucket, None where there is none; ViewUnavailable where it drops what is old."""
+        """Our bucket, None where there is none; ViewUnavailable where it drops what is old.
+
+        With InfluxDB 3 ViewUnavailable where there is none: a write would make it, with tags of the first line alone.
+        """
         bucket = self.bucket()
+        if bucket is None and self._three:
+            raise self._unavailable(Answer(404, b"", "database not found", None))
         if bucket is not None and bucket.retention_s:
             raise ViewUnavailable(
                 f"{self.name} drops points after {bucket.retention_s} s, and readings with them; nothing was written:"
@@ -188,10 +202,12 @@ class Influx:
 
     def made_bucket(self) -> bool:
         """Whether our bucket had to be made; it keeps points for ever. ViewUnavailable where it cannot be had."""
+        if self._three:
+            return self._made_database()
         if self.keeping_bucket() is not None:
             return False
         answer = self._call("GET", "/api/v2/orgs", query=[("org", self._settings.org)])
-        orgs = self._decoded(answer.body, _Orgs, msgspec.json.decode).orgs
+        orgs = self._decoded(answer.body, Orgs, msgspec.json.decode).orgs
         if not orgs:
             raise self._unavailable(Answer(403, b"", f"organisation {self._settings.org} cannot be seen", None))
         body = {"orgID": orgs[0].id, "name": self._settings.bucket, "retentionRules": []}
@@ -209,6 +225,34 @@ class Influx:
         if pool is not None:
             pool.clear()
 
+    def _made_database(self) -> bool:
+        """Whether our database had to be made; its tables are there with all their tags, whoever made them."""
+        name = self._settings.bucket
+        made = self.bucket() is None
+        if made:
+            self._call("POST", DATABASE_PATH, body={"db": name}, allow=409)
+        for table, tags in TABLES.items():
+            self._call("POST", TABLE_PATH, body={"db": name, "table": table, "tags": list(tags)}, allow=409)
+        return made
+
+    def _one(self, statement: str) -> list[Series]:
+        """The series of one statement, asked of InfluxDB 3."""
+        asked = [("db", self._settings.bucket), ("q", statement), ("epoch", "ns")]
+        answer = self._call("GET", "/query", query=asked, headers={"Accept": "application/json"})
+        if not answer.body.strip():
+            return []  # no row: earlier releases of InfluxDB 3 answer nothing at all then
+        found = self._decoded(answer.body, JsonResults, msgspec.json.decode)
+        self._check_errors([found.error, *(result.error for result in found.results)])
+        return [one for result in found.results for series in result.series for one in regrouped(statement, series)]
+
+    def _check_errors(self, errors: Sequence[str]) -> None:
+        said = [text for text in errors if text]
+        if said:
+            text = next((text for text in said if text != NOT_EXECUTED), NOT_EXECUTED)
+            gone = "not found" in text or (text == NOT_EXECUTED and self.bucket() is None)
+            text = "bucket not found" if gone else text
+            raise self._unavailable(Answer(404 if gone else 500, b"", _shown(text), None))
+
     def _place(self) -> list[tuple[str, str]]:
         return [("org", self._settings.org), ("bucket", self._settings.bucket)]
 
@@ -219,9 +263,11 @@ class Influx:
             deflate = zlib.compressobj(1, zlib.DEFLATED, 31)
             body = deflate.compress(body) + deflate.flush()
             headers["Content-Encoding"] = "gzip"
-        answer = self._call(
-            "POST", "/api/v2/write", query=[*self._place(), ("precision", "ns")], body=body, headers=headers, split=True
-        )
+        path, query = "/api/v2/write", [*self._place(), ("precision", "ns")]
+        if self._three:
+            path = "/api/v3/write_lp"
+            query = [("db", self._settings.bucket), ("precision", "nanosecond"), ("accept_partial", "false")]
+        answer = self._call("POST", path, query=query, body=body, headers=headers, split=True)
         if not 200 <= answer.status <= 299:
             raise LinesRefused(answer.message)
 
@@ -285,8 +331,9 @@ class Influx:
             return decode(body, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise AnswerUnreadable(
-                f"{self.name} gives an answer that is not InfluxDB 2's ({error}); check [influxdb].url: InfluxDB 3"
-                " and others do not answer InfluxQL in MessagePack, by which the view counts what it has written"
+                f"{self.name} gives an answer that is not {'InfluxDB 3' if self._three else 'InfluxDB 2'}'s ({error});"
+                " check [influxdb].url: InfluxDB 3 answers in JSON alone and wants [influxdb].endpoint ="
+                ' "influxdb3"; what answers no InfluxQL cannot hold the view, which counts what it has written'
             ) from error
 
 
@@ -322,8 +369,8 @@ def _refused(error: ApiException) -> Answer:
     """The server's own sentence, as JSON or plain text."""
     body = error.body if isinstance(error.body, bytes) else str(error.body or error.reason or "").encode()
     try:
-        told = msgspec.json.decode(body, type=_Message)
-        message = told.message or told.error
+        told = msgspec.json.decode(body, type=Message)
+        message = worded(told.message, told.error, told.data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         message = ""
     header = error.headers.get("Retry-After") if error.headers else None

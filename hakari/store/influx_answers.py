@@ -1,12 +1,18 @@
-"""What InfluxDB's answers mean for what was sent: one table, and how a refused write is taken apart. Pure."""
+"""What InfluxDB's answers hold and mean for what was sent, and how a refused write is taken apart.
+
+Pure. InfluxDB 3: https://docs.influxdata.com/influxdb3/core/write-data/http-api/v3-write-lp/
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from hakari.errors import DataProblem
 from hakari.store.view import ViewUnavailable
@@ -28,7 +34,7 @@ class Verdict(Enum):
     PAUSE = "stop until a person has mended it"
 
 
-ODD = "check that [influxdb].url is InfluxDB 2.7"
+ODD = "check that [influxdb].url is what [influxdb].endpoint says: InfluxDB 2.7 as influxdb2"
 
 # The first row that fits decides. Status from, to; what the message holds; what it means; what to do.
 VERDICTS: tuple[tuple[int, int, str, Verdict, str], ...] = (
@@ -78,6 +84,92 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
     return min(max((at - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
 
 
+class Bucket(msgspec.Struct, frozen=True):
+    """A bucket: id, organisation, name, and for how long it keeps points (0: for ever)."""
+
+    id: str
+    org_id: str = msgspec.field(name="orgID")
+    name: str
+    rules: list[dict[str, Any]] = msgspec.field(name="retentionRules", default_factory=list)
+
+    @property
+    def retention_s(self) -> int:
+        """Seconds after which points are dropped, 0 for never."""
+        return max((int(rule.get("everySeconds", 0)) for rule in self.rules), default=0)
+
+
+class Series(msgspec.Struct, frozen=True):
+    """One series of a query's answer."""
+
+    values: list[Any]
+    name: str = ""
+    columns: list[str] = []
+    tags: dict[str, str] = {}
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What one statement of InfluxQL answers."""
+
+    series: list[Series] = []
+    error: str = ""
+
+
+class JsonSeries(msgspec.Struct, frozen=True):
+    """One series of InfluxDB 3, whose absent tags may be null."""
+
+    values: list[list[Any]] = []
+    name: str = ""
+    columns: list[str] = []
+    tags: dict[str, str | None] = {}
+
+
+class JsonResult(msgspec.Struct, frozen=True):
+    """What one statement answers in InfluxDB 3."""
+
+    series: list[JsonSeries] = []
+    error: str = ""
+
+
+class JsonResults(msgspec.Struct, frozen=True):
+    """What a request answers in InfluxDB 3."""
+
+    results: list[JsonResult] = []
+    error: str = ""
+
+
+class Results(msgspec.Struct, frozen=True):
+    """What a request of several statements answers."""
+
+    results: list[Result] = []
+    error: str = ""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """An error: InfluxDB 2 words `message`, InfluxDB 3 `error` and `data`."""
+
+    message: str = ""
+    error: str = ""
+    data: Any = None
+
+
+class Buckets(msgspec.Struct, frozen=True):
+    """Buckets that the token may see."""
+
+    buckets: list[Bucket] = []
+
+
+class Org(msgspec.Struct, frozen=True):
+    """An organisation."""
+
+    id: str
+
+
+class Orgs(msgspec.Struct, frozen=True):
+    """Organisations that the token may see."""
+
+    orgs: list[Org] = []
+
+
 class Answer(NamedTuple):
     """What came back: the status (0: nothing), its body, its message, and how long the server asks to wait."""
 
@@ -121,3 +213,49 @@ def bisect(send: Send, lines: Sequence[str]) -> list[Offender]:
                     " nothing is passed over: look whether somebody else writes into this bucket"
                 ) from error
     return offenders
+
+
+def inlined(statement: str, values: Mapping[str, object]) -> str:
+    """One statement of InfluxQL with its `$names` as literals: the /query of InfluxDB 3 documents no bound values."""
+    return _BOUND.sub(lambda name: _literal(values[name[1]]), statement)
+
+
+def regrouped(statement: str, series: JsonSeries) -> list[Series]:
+    """The series that `statement` asked for: tags that came as columns tell its rows apart again."""
+    grouped = _GROUPED.search(statement)
+    names = [name for name in grouped[1].split(", ") if name in series.columns] if grouped else []
+    places = [series.columns.index(name) for name in names]
+    kept = [k for k in range(len(series.columns)) if k not in places]
+    parts: dict[tuple[str, ...], list[list[Any]]] = {}
+    for row in series.values:
+        parts.setdefault(tuple(row[k] or "" for k in places), []).append([row[k] for k in kept])
+    columns, tags = [series.columns[k] for k in kept], {name: value or "" for name, value in series.tags.items()}
+    return [
+        Series(rows, series.name, columns, {**tags, **dict(zip(names, key, strict=True))})
+        for key, rows in parts.items()
+    ]
+
+
+def database_names(found: object) -> set[str]:
+    """The databases that InfluxDB 3 lists, as names under `databases` or as a row for each."""
+    listed = found.get("databases") if isinstance(found, dict) else found
+    rows = listed if isinstance(listed, list) else []
+    return {str(row.get("iox::database", "")) if isinstance(row, dict) else str(row) for row in rows}
+
+
+def worded(message: str, error: str, data: object) -> str:
+    """An error's sentence: InfluxDB 2's `message`, or InfluxDB 3's `error` with that of the first line in `data`."""
+    first = data[0] if isinstance(data, list) and data else data
+    detail = first.get("error_message") if isinstance(first, dict) else None
+    return message or (f"{error}: {detail}" if detail else error)
+
+
+_BOUND = re.compile(r"\$([a-z]+)")
+_GROUPED = re.compile(r" GROUP BY ([a-z_, ]+?)(?: ORDER BY | LIMIT |$)")
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, int):
+        return str(value)
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"'{text}'"

@@ -30,7 +30,8 @@ from hakari.measurements import (
     METER_TAGS,
     PERIOD_DAY,
 )
-from hakari.store.influx import Influx, Series, rfc3339
+from hakari.store.influx import Influx, rfc3339
+from hakari.store.influx_answers import Series
 from hakari.store.lines import NS_OF_MS, Field, line, site_of
 from hakari.store.operations import AlarmPoint, EdgeHealth, EmissionsDay, MeterHealth, PointDay, PointHealth
 

@@ -18,8 +18,8 @@ from hakari.influxdb import InfluxSettings
 from hakari.measurements import CURSOR, READING, REFUSED
 from hakari.quality import Quality
 from hakari.store.days import DAY_MS, Summary, day_of, once_over, summarise, whole_days
-from hakari.store.influx import Influx, Series
-from hakari.store.influx_answers import MAX_LINES, MAX_OFFENDERS
+from hakari.store.influx import Influx
+from hakari.store.influx_answers import MAX_LINES, MAX_OFFENDERS, Series
 from hakari.store.influx_rows import FOREIGN, Refused, epoch_of, nobodys, ordered, refusals_of, row_of
 from hakari.store.lines import (
     LAYOUT,

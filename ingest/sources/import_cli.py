@@ -26,9 +26,9 @@ from ingest.settings import Settings, load_roster, load_settings
 from ingest.sources.mapping import Mapping, read_mapping, unit_notes
 from ingest.sources.own_log import Taken, Taking
 from ingest.sources.port import GivenReading, Message, Parsed
-from ingest.sources.running import opened_log
 from ingest.sources.table import TableParser
 from ingest.sources.table_lines import MAX_FILE_BYTES
+from ingest.sources.thread import opened_log
 
 SOURCE = "import"
 MAX_SHOWN = 50

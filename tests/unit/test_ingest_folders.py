@@ -12,7 +12,7 @@ import pytest
 from hakari.errors import BadConfiguration
 from hakari.names import Origin
 from ingest.settings import load_settings
-from ingest.sources.running import FolderThread
+from ingest.sources.folder_thread import FolderThread
 from tests.unit.own_log_world import LOG, NOW_MS, SETTINGS, OwnWorld, values_of
 
 FOLDER = f"""

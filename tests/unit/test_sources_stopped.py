@@ -17,17 +17,17 @@ from hakari.names import Origin
 from hakari.store.evidence_sqlite import EvidenceStoreFailed
 from ingest.settings import load_settings
 from ingest.sources.folder import Folder
+from ingest.sources.folder_thread import FolderThread
 from ingest.sources.mqtt_inbox import Access, Arrival, MqttInbox
+from ingest.sources.mqtt_thread import MqttThread
 from ingest.sources.own_index import OwnIndexFailed
 from ingest.sources.own_log import Taken, Taking
 from ingest.sources.plain import JsonMapping, JsonValue, PlainParser
 from ingest.sources.port import Message, Parsed
-from ingest.sources.running import FolderThread
 from ingest.sources.settings import JsonSource, SparkplugSource
 from ingest.sources.sparkplug import SparkplugHost
 from ingest.sources.stopped import Stopped
 from ingest.sources.stream_mapping import Stream
-from ingest.sources.streaming import StreamThread
 from ingest.sources.streams import StreamSource
 from tests.unit.own_log_world import LOG, NOW_MS, SETTINGS, OwnWorld
 from tests.unit.sparkplug_bytes import INT32, bd_seq, metric, payload
@@ -162,7 +162,7 @@ def test_a_stream_that_fails_stops_alone_and_acknowledges_nothing(tmp_path: Path
     config.write_text(SETTINGS)
     thread = cast(
         "Any",
-        StreamThread(
+        MqttThread(
             config, load_settings(config, {}), world.roster(), lambda: closing(world.evidence()), lambda: NOW_MS, nobody
         ),
     )
