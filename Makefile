@@ -15,7 +15,7 @@ demo: $(READY)
 
 test: $(READY)
 	@echo "test: unit, property, cases, conformance, simulation, system"
-	@$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(READY)
 	@echo "check: ruff";          $(BIN)/ruff check --quiet .
