@@ -131,7 +131,7 @@ def test_an_edge_answers_and_is_led_past_bodies_that_nobody_has(site: Site) -> N
     assert (report["problem_count"], checked["forgone"][0]["who"]) == (0, "operator")
     assert checked["bodiless"] > 0
     assert site.states() == ["diagnostics", "configuration-taken", "configuration-refused"], "events never leave a ring"
-    assert last_meters(site) == {"heat", "cool"}
+    site.until(lambda: last_meters(site) == {"heat", "cool"}, "samples of both meters")
 
 
 def sizes_of(site: Site) -> dict[str, int]:
