@@ -6,16 +6,38 @@ import logging
 from collections.abc import Callable
 
 from fastapi import APIRouter, Depends, Response
+from pydantic import Field
 
 import hakari
 from api import documented
-from api.models import Health, Readiness, Version
+from api.models import Answer
 from api.queries import JSON, accepts, only_known
 from api.sources import FromSources
 from hakari.errors import HakariError
 
 router = APIRouter(tags=["server"], dependencies=[Depends(only_known), accepts(JSON)])
 _log = logging.getLogger("hakari.api")
+
+
+class Version(Answer):
+    """What answers."""
+
+    name: str = Field(examples=["hakari"])
+    version: str = Field(examples=["0.1.0"])
+    api: str = Field(examples=["v1"])
+
+
+class Health(Answer):
+    """The process answers."""
+
+    status: str = Field(examples=["ok"])
+
+
+class Readiness(Answer):
+    """Every store answers."""
+
+    ready: bool
+    stores: dict[str, str] = Field(examples=[{"ledger": "ok", "evidence": "ok", "view": "ok"}])
 
 
 @router.get(

@@ -386,24 +386,3 @@ class LeafDetail(Answer):
     leaf: JsonValue = Field(description="The body as JSON; null where it is none.")
     malformed: str = Field(description="Why the body is not a leaf of a known form; empty when it is one.")
     links: LeafLinks
-
-
-class Version(Answer):
-    """What answers."""
-
-    name: str = Field(examples=["hakari"])
-    version: str = Field(examples=["0.1.0"])
-    api: str = Field(examples=["v1"])
-
-
-class Health(Answer):
-    """The process answers."""
-
-    status: str = Field(examples=["ok"])
-
-
-class Readiness(Answer):
-    """Every store answers."""
-
-    ready: bool
-    stores: dict[str, str] = Field(examples=[{"ledger": "ok", "evidence": "ok", "view": "ok"}])

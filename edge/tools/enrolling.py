@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +14,7 @@ from hakari import __version__, enrolment, pki
 from hakari.enrolment import EnrolmentInvalid, Reply
 from hakari.errors import Refused
 from hakari.log import keyfile, publicfile, rosterfile
-from hakari.log.keyfile import PRIVATE_MODE, KeyFileInvalid, read_private, sync_folder, write_new
+from hakari.log.keyfile import PRIVATE_MODE, KeyFileInvalid, read_private, replace_file, write_new
 from hakari.log.note import VerifierKey
 from hakari.log.roster import Roster, RosterInvalid, open_roster
 from hakari.log.rosterfile import ROSTER_MODE
@@ -88,7 +86,7 @@ def make_request(folder: Path, edge_id: str, code: str, out: Path) -> str:
     )  # fmt: skip
     content = enrolment.sealed(asked, keys.request)
     waiting = Pending(edge_id, enrolment.hash_of(content), keys.reply.hex())
-    _replace(folder / PENDING, msgspec.json.encode(waiting), PRIVATE_MODE)
+    replace_file(folder / PENDING, msgspec.json.encode(waiting), PRIVATE_MODE)
     write_new(out, content, PUBLIC_MODE)
     return public
 
@@ -112,11 +110,11 @@ def install(folder: Path, reply_file: Path) -> Installed:
     edge_id, end = reply.edge, pki.until(pki.certificate_of(reply.certificate.encode()))
     text = _settings(reply)
     written = not (folder / SETTINGS).exists()
-    _replace(folder / f"{edge_id}.tls.pem", reply.certificate.encode(), PUBLIC_MODE)
-    _replace(folder / CA, reply.authority.encode(), PUBLIC_MODE)
+    replace_file(folder / f"{edge_id}.tls.pem", reply.certificate.encode(), PUBLIC_MODE)
+    replace_file(folder / CA, reply.authority.encode(), PUBLIC_MODE)
     if here < roster.serial:
-        _replace(folder / ROSTER, reply.roster.encode(), ROSTER_MODE)
-    _replace(folder / OWNER, f"{reply.owner_key}\n".encode(), PUBLIC_MODE)
+        replace_file(folder / ROSTER, reply.roster.encode(), ROSTER_MODE)
+    replace_file(folder / OWNER, f"{reply.owner_key}\n".encode(), PUBLIC_MODE)
     if written:
         write_new(folder / SETTINGS, text.encode(), PUBLIC_MODE)
     (folder / PENDING).unlink()
@@ -178,12 +176,3 @@ def _pending(folder: Path) -> Pending:
         raise EnrolmentRefused(
             f"no request of this device waits for a reply in {folder} ({PENDING}); first: hakari edge enrol --edge …"
         ) from error
-
-
-def _replace(path: Path, content: bytes, mode: int) -> None:
-    new = path.with_name(f"{path.name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        new.unlink()
-    write_new(new, content, mode)
-    os.replace(new, path)  # noqa: PTH105 - Path.replace gives no better error
-    sync_folder(path.parent)

@@ -8,7 +8,6 @@ from it. One command at a time works on the folder. Private files have mode 0600
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hakari import pki
 from hakari.errors import BadConfiguration, DataProblem, Refused
-from hakari.log.keyfile import PRIVATE_MODE, read_private, sync_folder, write_new
+from hakari.log.keyfile import PRIVATE_MODE, read_private, replace_file, write_new
 from hakari.pki import Authority, Revoked
 from hakari.smallfile import read_bytes
 
@@ -184,13 +183,7 @@ class AuthorityFolder:
 
     def replace(self, name: str, content: bytes, mode: int) -> None:
         """`content` in place of the file `name` of this folder, whole or not at all."""
-        path = self.folder / name
-        new = path.with_name(f"{path.name}.new")
-        with contextlib.suppress(FileNotFoundError):
-            new.unlink()
-        write_new(new, content, mode)
-        new.replace(path)
-        sync_folder(path.parent)
+        replace_file(self.folder / name, content, mode)
 
     def _kept(self, made: x509.Certificate, kind: str, name: str, now: datetime) -> bytes:
         pem = pki.pem_of(made)

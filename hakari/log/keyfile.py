@@ -57,6 +57,19 @@ def write_new(path: Path | str, content: bytes, mode: int) -> None:
         raise KeyFileInvalid(f"file {path} cannot be written: {error.strerror}") from error
 
 
+def replace_file(path: Path, content: bytes, mode: int) -> None:
+    """`content` in place of the file at `path`, whole or not at all, with `mode`; on disk when this returns.
+
+    Errors: OSError, and KeyFileInvalid where the new file cannot be written.
+    """
+    new = path.with_name(f"{path.name}.new")
+    # One left over from a run that was cut off was never in force.
+    new.unlink(missing_ok=True)
+    write_new(new, content, mode)
+    os.replace(new, path)  # noqa: PTH105 - Path.replace gives no better error
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """The names in `folder` are on disk when this returns."""
     handle = os.open(folder, os.O_RDONLY)

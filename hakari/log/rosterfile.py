@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from hakari.errors import BadConfiguration, Refused
-from hakari.log.keyfile import sync_folder, write_new
+from hakari.log.keyfile import replace_file, write_new
 from hakari.log.note import MAX_NOTE_BYTES, Signer, VerifierKey
 from hakari.log.roster import Roster, RosterInvalid, open_roster, sign_roster
 
@@ -140,12 +139,7 @@ def _note(path: Path | str) -> bytes:
 
 
 def _replace(path: Path, note: bytes) -> None:
-    new = path.with_name(f"{path.name}.new")
     try:
-        # One left over from a run that was cut off was never in force.
-        new.unlink(missing_ok=True)
-        write_new(new, note, ROSTER_MODE)
-        os.replace(new, path)  # noqa: PTH105 - Path.replace gives no better error
-        sync_folder(path.parent)
+        replace_file(path, note, ROSTER_MODE)
     except OSError as error:
         raise RosterFileInvalid(f"roster file {path} cannot be replaced: {error.strerror}") from error

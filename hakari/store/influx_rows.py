@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from hakari.names import MAX_EPOCH
@@ -88,3 +89,12 @@ def refusals_of(edge_id: str, epoch: int, made: ReadingLines, refused: Iterable[
         )
     for row, message in refused:
         yield Refusal(edge_id, epoch, row.leaf, f"{row.point}, slot {row.t_ms}: InfluxDB says: {message}")
+
+
+def spans(times_ns: Sequence[int], gap_ns: int, limit: int) -> list[tuple[int, int]]:
+    """At most `limit` spans, first and last included, that hold all times and leave out the largest gaps > `gap_ns`."""
+    ordered = sorted(set(times_ns))
+    gaps = [(after - before, k) for k, (before, after) in enumerate(pairwise(ordered))]
+    wide = sorted((gap for gap in gaps if gap[0] > gap_ns), reverse=True)[: limit - 1]
+    cuts = [-1, *sorted(k for _, k in wide), len(ordered) - 1]
+    return [(ordered[a + 1], ordered[b]) for a, b in pairwise(cuts)] if ordered else []

@@ -14,7 +14,7 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain
 from operator import mul
 from typing import NamedTuple
 
@@ -318,15 +318,6 @@ def refusal_lines(refusals: Iterable[Refusal]) -> list[str]:
         fields = (("leaf", refusal.leaf), ("reason", reason))
         lines[refusal.edge_id, refusal.epoch, ns] = line(REFUSED, tags, fields, ns)
     return list(lines.values())
-
-
-def spans(times_ns: Sequence[int], gap_ns: int, limit: int) -> list[tuple[int, int]]:
-    """At most `limit` spans, first and last included, that hold all times and leave out the largest gaps > `gap_ns`."""
-    ordered = sorted(set(times_ns))
-    gaps = [(after - before, k) for k, (before, after) in enumerate(pairwise(ordered))]
-    wide = sorted((gap for gap in gaps if gap[0] > gap_ns), reverse=True)[: limit - 1]
-    cuts = [-1, *sorted(k for _, k in wide), len(ordered) - 1]
-    return [(ordered[a + 1], ordered[b]) for a, b in pairwise(cuts)] if ordered else []
 
 
 def _rows_of(part: Wide | Row) -> Iterable[Row]:

@@ -20,7 +20,7 @@ from hakari.quality import Quality
 from hakari.store.days import DAY_MS, Summary, day_of, once_over, summarise, whole_days
 from hakari.store.influx import Influx
 from hakari.store.influx_answers import MAX_LINES, MAX_OFFENDERS, Series
-from hakari.store.influx_rows import FOREIGN, Refused, epoch_of, nobodys, ordered, refusals_of, row_of
+from hakari.store.influx_rows import FOREIGN, Refused, epoch_of, nobodys, ordered, refusals_of, row_of, spans
 from hakari.store.lines import (
     LAYOUT,
     MAX_NS,
@@ -31,7 +31,6 @@ from hakari.store.lines import (
     cursor_line,
     generation_line,
     refusal_lines,
-    spans,
 )
 from hakari.store.places import check_places
 from hakari.store.sqlite import StoreMisused

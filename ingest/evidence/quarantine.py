@@ -121,11 +121,13 @@ def carry_out_wanted(evidence: EvidenceLog, take: Take, now_ms: int) -> list[Dec
 
     Several workers may do so at once: who is slower finds the request answered, or the message gone, and adds nothing.
     """
+    asked = [one for kind in (RELEASE_WANTED, DISCARD_WANTED) for one in evidence.decisions(kind)]
+    if not asked:
+        return []
     answered = _answered(evidence)
     answers = [
         _answer(evidence, wanted, take, now_ms)
-        for kind in (RELEASE_WANTED, DISCARD_WANTED)
-        for wanted in evidence.decisions(kind)
+        for wanted in asked
         if wanted.asked_as is not None and wanted.asked_as not in answered
     ]
     return [one for one in answers if one is not None]

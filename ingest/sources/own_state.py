@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from hakari.errors import BadConfiguration
-from hakari.log.keyfile import PRIVATE_MODE, sync_folder, write_new
+from hakari.log.keyfile import PRIVATE_MODE, replace_file
 from hakari.smallfile import TooLarge, read_bytes
 
 MAX_STATE_BYTES = 256 * 1024 * 1024
@@ -56,11 +56,7 @@ def read_state(path: Path) -> Signed | None:
 
 def write_state(path: Path, state: Signed) -> None:
     """Replaces the file; it is on disk when this returns. Errors: OwnStateUnusable."""
-    new = path.with_name(f"{path.name}.new")
     try:
-        new.unlink(missing_ok=True)
-        write_new(new, msgspec.json.encode(state), PRIVATE_MODE)
-        new.replace(path)
-        sync_folder(path.parent)
+        replace_file(path, msgspec.json.encode(state), PRIVATE_MODE)
     except OSError as error:
         raise OwnStateUnusable(f"file {path} cannot be written: {error.strerror}; mend its folder") from error

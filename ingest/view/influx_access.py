@@ -7,7 +7,6 @@ rooms' settings name them. InfluxDB's HTTP API v2: /api/v2/setup, orgs, buckets,
 from __future__ import annotations
 
 import json
-import os
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 from hakari.errors import BadConfiguration, NotReachable, Refused
 from hakari.influxdb import InfluxSettings
-from hakari.log.keyfile import write_new
+from hakari.log.keyfile import replace_file
 
 ADMIN = "admin"
 TOKEN_FILE = "influxdb.token"  # noqa: S105 - a file's name
@@ -157,7 +156,4 @@ def _works(server: Server, org_id: str, path: Path) -> bool:
 
 def _write(path: Path, token: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    write_new(new, f"{token}\n".encode(), TOKEN_MODE)
-    os.replace(new, path)  # noqa: PTH105 - as elsewhere
+    replace_file(path, f"{token}\n".encode(), TOKEN_MODE)

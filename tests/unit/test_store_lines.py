@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from hakari.store.influx_rows import spans
 from hakari.store.lines import (
     MAX_NS,
     MIN_NS,
@@ -17,7 +18,6 @@ from hakari.store.lines import (
     generation_line,
     line,
     refusal_lines,
-    spans,
 )
 from hakari.store.view import Refusal
 from hakari.wire.rows import Row
